@@ -1,0 +1,38 @@
+"""Media types of manifests and layers, in both families."""
+
+from __future__ import annotations
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_SCHEMA1 = frozenset(
+    {
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    }
+)
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+
+IMAGES = frozenset({DOCKER_MANIFEST, OCI_MANIFEST})
+INDEXES = frozenset({DOCKER_LIST, OCI_INDEX})
+
+OCTET_STREAM = "application/octet-stream"
+JSON = "application/json"
+
+# Content types that say nothing about a manifest: what curl and simple HTTP clients send unasked.
+GENERIC = frozenset(
+    {"", JSON, OCTET_STREAM, "application/x-www-form-urlencoded", "text/plain", "text/json"}
+)
+
+_FOREIGN_PREFIX = "application/vnd.oci.image.layer.nondistributable.v1"
+_FOREIGN_DOCKER = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+
+
+def base_type(header: str | None) -> str:
+    """Return the media type of a Content-Type header without parameters, lower case."""
+    return (header or "").partition(";")[0].strip().lower()
+
+
+def is_foreign_layer(media_type: str) -> bool:
+    """Tell whether layers of this type may rest elsewhere ("non-distributable")."""
+    return media_type.startswith((_FOREIGN_PREFIX, _FOREIGN_DOCKER))

@@ -1,0 +1,1 @@
+"""Keys and bytes over one driver. `paths` is the only module that knows the layout."""

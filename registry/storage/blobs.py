@@ -1,0 +1,59 @@
+"""Blob content by digest, shared by all repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drivers.contract import Driver, Reader
+from drivers.errors import PathNotFound
+from registry.digest import CANONICAL, Digest
+from registry.storage import paths
+
+
+class BlobStore:
+    """Content under its canonical digest. Membership of repositories is not known here."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def size(self, digest: Digest) -> int | None:
+        """Return the length in bytes, None when the content is not here."""
+        return (await self.sizes([digest]))[0]
+
+    async def sizes(self, digests: Sequence[Digest]) -> list[int | None]:
+        """Return the length of each, None where the content is not here."""
+        if not digests:
+            return []
+        found = await self._driver.stat_many([paths.blob_data(digest) for digest in digests])
+        return [
+            info.size_bytes if info is not None and not info.is_directory else None
+            for info in found
+        ]
+
+    async def open(self, digest: Digest) -> Reader | None:
+        """Open the content for reading, None when it is not here."""
+        try:
+            return await self._driver.open_reader(paths.blob_data(digest))
+        except PathNotFound:
+            return None
+
+    async def get(self, digest: Digest) -> bytes | None:
+        """Return small content whole, None when it is not here."""
+        return (await self.get_many([digest]))[0]
+
+    async def get_many(self, digests: Sequence[Digest]) -> list[bytes | None]:
+        """Return small contents whole, None where one is not here."""
+        if not digests:
+            return []
+        return await self._driver.get_many([paths.blob_data(digest) for digest in digests])
+
+    async def put(self, content: bytes) -> Digest:
+        """Store small content and return its canonical digest.
+
+        Content of the right length that is already here is kept; anything else is replaced, which
+        heals a blob that a crash cut short.
+        """
+        digest = Digest.of(CANONICAL, content)
+        if await self.size(digest) != len(content):
+            await self._driver.put_content(paths.blob_data(digest), content)
+        return digest

@@ -1,0 +1,102 @@
+"""Tags: names in a repository that point to a manifest, and what they pointed to before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from drivers.contract import Driver
+from drivers.errors import PathNotFound
+from registry.digest import ALGORITHMS, CANONICAL, Digest
+from registry.oci.names import RepositoryName, Tag, is_tag
+from registry.storage import paths
+from registry.storage.links import Links
+
+log = logging.getLogger("registry.storage")
+
+BATCH = 1000  # tags looked at per call to the driver while a whole list is walked
+
+
+class TagStore:
+    """The tags of all repositories on one driver."""
+
+    def __init__(self, driver: Driver, links: Links) -> None:
+        self._driver = driver
+        self._links = links
+
+    async def get(self, name: RepositoryName, tag: Tag) -> Digest | None:
+        """Return the digest `tag` points to, None when there is no such tag.
+
+        A damaged link is read from the tag's history when that leaves exactly one candidate.
+        """
+        path = paths.tag_current(name, tag)
+        target = await self._links.read(path)
+        if target is None and (await self._driver.stat_many([path]))[0] is not None:
+            return await self._only_candidate(name, tag)
+        return target
+
+    async def _only_candidate(self, name: RepositoryName, tag: Tag) -> Digest | None:
+        candidates = []
+        for algorithm in ALGORITHMS:
+            directory = paths.tag_history(name, tag, algorithm)
+            hexes = await self._names(directory)
+            found = await self._links.read_many([f"{directory}/{item}/link" for item in hexes])
+            candidates += [digest for digest in found if digest is not None]
+        if len(candidates) != 1:
+            return None
+        log.warning("tag %s:%s has a damaged link: read from its history", name, tag)
+        return candidates[0]
+
+    async def set(self, name: RepositoryName, tag: Tag, digest: Digest) -> None:
+        """Point `tag` to `digest`: history first, so that a reader sees the old or the new target."""
+        assert digest.algorithm == CANONICAL
+        await self._links.write(paths.tag_history_link(name, tag, digest), digest)
+        await self._links.write(paths.tag_current(name, tag), digest)
+
+    async def remove(self, name: RepositoryName, tag: Tag) -> bool:
+        """Remove `tag` with its history and say whether it was there."""
+        existed = await self._links.remove(paths.tag_current(name, tag))
+        try:
+            await self._driver.delete(paths.tag(name, tag))
+        except PathNotFound:
+            pass
+        return existed
+
+    async def list(
+        self, name: RepositoryName, *, after: str = "", limit: int | None = None
+    ) -> list[Tag]:
+        """Return tags after `after` in byte order, at most `limit`.
+
+        The remains of a tag whose removal was cut off are left out.
+        """
+        found: list[Tag] = []
+        while limit is None or len(found) < limit:
+            names = await self._names(paths.tags(name), after=after, limit=BATCH)
+            tags = [Tag(item) for item in names if is_tag(item)]
+            standing = await self._driver.stat_many([paths.tag_current(name, t) for t in tags])
+            found += [tag for tag, info in zip(tags, standing, strict=True) if info is not None]
+            if len(names) < BATCH:
+                break
+            after = names[-1]
+        return found if limit is None else found[:limit]
+
+    async def pointing_at(self, name: RepositoryName, digest: Digest) -> Sequence[Tag]:
+        """Return every tag of the repository that points to `digest`."""
+        found: list[Tag] = []
+        after = ""
+        while True:
+            names = await self._names(paths.tags(name), after=after, limit=BATCH)
+            tags = [Tag(item) for item in names if is_tag(item)]
+            targets = await self._links.read_many([paths.tag_current(name, t) for t in tags])
+            found += [tag for tag, target in zip(tags, targets, strict=True) if target == digest]
+            if len(names) < BATCH:
+                return found
+            after = names[-1]
+
+    async def _names(
+        self, directory: str, *, after: str = "", limit: int | None = None
+    ) -> Sequence[str]:
+        try:
+            return await self._driver.list(directory, after=after, limit=limit)
+        except PathNotFound:
+            return []
