@@ -149,6 +149,29 @@ def parse(content: bytes, content_type: str | None = None) -> Manifest:
     return _typed(document, kind, media_type)
 
 
+class _Look(msgspec.Struct, frozen=True, rename="camel"):
+    media_type: str = ""
+    manifests: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def stated_type(content: bytes) -> str | None:
+    """Return the ``mediaType`` that stored content names, None when it names none."""
+    try:
+        return msgspec.json.decode(content, type=_Look).media_type or None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def shown_type(content: bytes) -> str:
+    """Return the type of stored content by its structure: an OCI index or an OCI image."""
+    try:
+        look = msgspec.json.decode(content, type=_Look)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return media_types.OCI_MANIFEST
+    has_children = bytes(look.manifests) != b"null"
+    return media_types.OCI_INDEX if has_children else media_types.OCI_MANIFEST
+
+
 def _load(content: bytes) -> dict[str, JsonValue]:
     """Return the JSON object in `content`, refusing whatever two readers could read differently."""
     try:
@@ -290,12 +313,9 @@ def _text_map(value: JsonValue) -> dict[str, str] | None:
     return {name: text for name, text in value.items() if isinstance(text, str)} or None
 
 
-def _descriptors(
-    documents: list[DescriptorDocument] | None, field: str
-) -> tuple[Descriptor, ...]:
+def _descriptors(documents: list[DescriptorDocument] | None, field: str) -> tuple[Descriptor, ...]:
     return tuple(
-        _descriptor(document, f"{field}[{index}]")
-        for index, document in enumerate(documents or ())
+        _descriptor(document, f"{field}[{index}]") for index, document in enumerate(documents or ())
     )
 
 

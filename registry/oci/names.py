@@ -19,7 +19,7 @@ NAME_MAX_CHARACTERS = 255  # distribution's limit; many clients cap host and nam
 # <name> MUST match [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-# "<reference> as a tag MUST match [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+# The same section, of a <reference> that is a tag.
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 

@@ -104,7 +104,6 @@ def parse_chunk_range(header: str | None) -> ByteRange | None:
     if match is None or len(text) > 4 * _MAX_DIGITS:
         raise ChunkRangeInvalid(header)
     first, last = int(match[1]), int(match[2])
-    # "0--1" is what an empty chunk would need; clients send 0-0 or nothing, which reads as one byte.
     if last < first:
         raise ChunkRangeInvalid(header)
     return ByteRange(first, last)

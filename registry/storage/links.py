@@ -31,9 +31,7 @@ class Links:
         if not paths:
             return []
         contents = await self._driver.get_many(paths)
-        return [
-            parse_link(path, content) for path, content in zip(paths, contents, strict=True)
-        ]
+        return [parse_link(path, content) for path, content in zip(paths, contents, strict=True)]
 
     async def write(self, path: str, digest: Digest) -> None:
         """Store a link; durable when this returns, one step for readers."""

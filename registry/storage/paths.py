@@ -2,7 +2,7 @@
 
 Everything that a Go registry reads or writes has exactly its path. What is ours alone lies where Go
 never looks: below directories of a repository that begin with an underscore and have no meaning to
-it (``_referrers``, ``_types``), or in a file of an upload's directory that it ignores and removes
+it (``_referrers``, ``_types``, ``_aliases``), or in a file of an upload's directory that it ignores and removes
 with the directory.
 
 Source: reference of distribution v2.8 and v3, ``registry/storage/paths``.
@@ -69,6 +69,11 @@ def tag_history(name: RepositoryName, tag_name: Tag, algorithm: str) -> str:
 def tag_history_link(name: RepositoryName, tag_name: Tag, digest: Digest) -> str:
     """Link to a manifest that the tag names or named."""
     return f"{tag_history(name, tag_name, digest.algorithm)}/{digest.hex}/link"
+
+
+def tag_alias(name: RepositoryName, tag_name: Tag) -> str:
+    """Ours: the digest of another algorithm that the tag was pushed with."""
+    return f"{repository(name)}/_aliases/{tag_name}/digest"
 
 
 def uploads(name: RepositoryName) -> str:

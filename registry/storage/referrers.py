@@ -6,6 +6,7 @@ knowing of entries. Readers check that the manifest is still linked.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import msgspec
@@ -35,10 +36,8 @@ class ReferrerStore:
 
     async def remove(self, name: RepositoryName, subject: Digest, digest: Digest) -> None:
         """Remove an entry; one that is not there is no error."""
-        try:
+        with contextlib.suppress(PathNotFound):
             await self._driver.delete(paths.referrer(name, subject, digest))
-        except PathNotFound:
-            pass
 
     async def list(self, name: RepositoryName, subject: Digest) -> list[Referrer]:
         """Return the readable entries about `subject`, in the order of their digests."""

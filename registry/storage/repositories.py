@@ -56,7 +56,7 @@ class Membership:
             await self._links.write(self._path(name, digest), canonical)
 
     async def remove(self, name: RepositoryName, canonical: Digest, *aliases: Digest) -> bool:
-        """Unlink content and say whether the canonical link stood. The canonical link goes first."""
+        """Unlink content, the canonical link first, and say whether that one stood."""
         removed = await self._links.remove(self._path(name, canonical))
         for digest in aliases:
             if digest != canonical:

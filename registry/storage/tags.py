@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from drivers.contract import Driver
 from drivers.errors import PathNotFound
-from registry.digest import ALGORITHMS, CANONICAL, Digest
+from registry.digest import ALGORITHMS, CANONICAL, Digest, InvalidDigest
 from registry.oci.names import RepositoryName, Tag, is_tag
 from registry.storage import paths
-from registry.storage.links import Links
+from registry.storage.links import Links, parse_link
 
 log = logging.getLogger("registry.storage")
 
 BATCH = 1000  # tags looked at per call to the driver while a whole list is walked
+
+
+@dataclass(frozen=True, slots=True)
+class TagTarget:
+    """What a tag points to.
+
+    Attributes:
+        canonical: Digest the manifest is stored under.
+        digest: Digest the tag was pushed with, which clients compare with what they get.
+    """
+
+    canonical: Digest
+    digest: Digest
+
+
+def _parse_alias(content: bytes | None, canonical: Digest) -> Digest | None:
+    """Return the digest a tag was pushed with, None unless it is about the present target."""
+    if content is None:
+        return None
+    try:
+        target, _, digest = content.decode("ascii").partition(" ")
+        return Digest.parse(digest) if target == str(canonical) else None
+    except (InvalidDigest, UnicodeDecodeError):
+        return None
 
 
 class TagStore:
@@ -24,16 +50,19 @@ class TagStore:
         self._driver = driver
         self._links = links
 
-    async def get(self, name: RepositoryName, tag: Tag) -> Digest | None:
-        """Return the digest `tag` points to, None when there is no such tag.
+    async def get(self, name: RepositoryName, tag: Tag) -> TagTarget | None:
+        """Return what `tag` points to, None when there is no such tag.
 
         A damaged link is read from the tag's history when that leaves exactly one candidate.
         """
         path = paths.tag_current(name, tag)
-        target = await self._links.read(path)
-        if target is None and (await self._driver.stat_many([path]))[0] is not None:
-            return await self._only_candidate(name, tag)
-        return target
+        current, alias = await self._driver.get_many([path, paths.tag_alias(name, tag)])
+        target = parse_link(path, current)
+        if target is None and current is not None:
+            target = await self._only_candidate(name, tag)
+        if target is None:
+            return None
+        return TagTarget(target, _parse_alias(alias, target) or target)
 
     async def _only_candidate(self, name: RepositoryName, tag: Tag) -> Digest | None:
         candidates = []
@@ -47,19 +76,32 @@ class TagStore:
         log.warning("tag %s:%s has a damaged link: read from its history", name, tag)
         return candidates[0]
 
-    async def set(self, name: RepositoryName, tag: Tag, digest: Digest) -> None:
-        """Point `tag` to `digest`: history first, so that a reader sees the old or the new target."""
-        assert digest.algorithm == CANONICAL
-        await self._links.write(paths.tag_history_link(name, tag, digest), digest)
-        await self._links.write(paths.tag_current(name, tag), digest)
+    async def set(
+        self, name: RepositoryName, tag: Tag, canonical: Digest, pushed_as: Digest
+    ) -> None:
+        """Point `tag` to a manifest; a reader sees the old or the new target.
+
+        Args:
+            name: Repository.
+            tag: The tag.
+            canonical: Digest the manifest is stored under.
+            pushed_as: Digest the tag answers with; `canonical` unless the client used another.
+        """
+        assert canonical.algorithm == CANONICAL
+        alias = paths.tag_alias(name, tag)
+        if pushed_as != canonical:
+            content = f"{canonical} {pushed_as}".encode("ascii")
+            await self._driver.put_content(alias, content)
+        elif (await self._driver.stat_many([alias]))[0] is not None:
+            await self._links.remove(alias)
+        await self._links.write(paths.tag_history_link(name, tag, canonical), canonical)
+        await self._links.write(paths.tag_current(name, tag), canonical)
 
     async def remove(self, name: RepositoryName, tag: Tag) -> bool:
         """Remove `tag` with its history and say whether it was there."""
         existed = await self._links.remove(paths.tag_current(name, tag))
-        try:
+        with contextlib.suppress(PathNotFound):
             await self._driver.delete(paths.tag(name, tag))
-        except PathNotFound:
-            pass
         return existed
 
     async def list(

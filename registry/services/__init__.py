@@ -1,0 +1,1 @@
+"""The rules of the registry. No HTTP, no paths: values in, values or `registry.oci.errors` out."""

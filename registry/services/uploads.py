@@ -1,0 +1,222 @@
+"""Uploads: begin, append, finish, cancel. What a client may rely on after each answer.
+
+One writer at a time per upload. Whoever comes second, or does not start where the upload stands, is
+told where it stands (`OutOfOrder`) and can go on from there. When a body ends early, what came is
+recorded, so that the client can resume; when the store refuses, the upload stays at its last
+record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import trio
+
+from drivers.errors import DriverError, UploadBusy
+from registry.digest import Digest
+from registry.oci import errors
+from registry.oci.names import RepositoryName, UploadId
+from registry.oci.ranges import ByteRange
+from registry.services.blobs import Blob
+from registry.services.policy import Change, Policy
+from registry.storage.repositories import Membership
+from registry.storage.uploads import DigestMismatch, UploadStatus, UploadStore, UploadWriter
+from registry.stream import Body, BodyError
+
+COMMIT_TIMEOUT_S = 600.0  # a fsync of many GiB on a slow disk; the client waits meanwhile
+KEEP_TIMEOUT_S = 30.0  # to record what came before a body broke off
+
+
+class OutOfOrder(errors.RangeInvalid):
+    """A chunk does not start where the upload stands, or another writer holds the upload.
+
+    Attributes:
+        upload: Where it stands; the client goes on from there.
+    """
+
+    def __init__(self, upload: UploadStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.upload = upload
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UploadService:
+    """The rules for blobs that come in pieces, or in one piece."""
+
+    def __init__(
+        self,
+        uploads: UploadStore,
+        layers: Membership,
+        policy: Policy,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._uploads = uploads
+        self._layers = layers
+        self._policy = policy
+        self._now = now
+
+    async def start(self, name: RepositoryName) -> UploadStatus:
+        """Begin an upload."""
+        self._policy.check(Change.PUSH)
+        return await self._uploads.create(name, self._now())
+
+    async def status(self, name: RepositoryName, upload_id: UploadId) -> UploadStatus:
+        """Return where the upload stands.
+
+        Raises:
+            errors.BlobUploadUnknown: there is no such upload in this repository.
+        """
+        found = await self._uploads.status(name, upload_id)
+        if found is None:
+            raise errors.BlobUploadUnknown()
+        return found
+
+    async def append(
+        self, name: RepositoryName, upload_id: UploadId, body: Body, chunk: ByteRange | None
+    ) -> UploadStatus:
+        """Append a body to the upload; durable and recorded when this returns.
+
+        Args:
+            name: Repository of the upload.
+            upload_id: Its id.
+            body: The bytes.
+            chunk: What the client says they are; None to append at the end.
+
+        Raises:
+            errors.BlobUploadUnknown: there is no such upload in this repository.
+            OutOfOrder: `chunk` does not start at the offset, or another writer holds the upload;
+                nothing was read of the body.
+            errors.SizeInvalid: the body is not as long as `chunk`; nothing was appended.
+            errors.UploadBodyInvalid: the body broke off; what came is appended.
+            DriverError: the store failed; the upload is as before or holds a part of the body.
+        """
+        self._policy.check(Change.PUSH)
+        async with await self._claim(name, upload_id, None) as writer:
+            await self._pour(name, upload_id, writer, body, chunk)
+            with trio.fail_after(COMMIT_TIMEOUT_S) as scope:
+                scope.shield = True
+                await writer.checkpoint()
+        return await self.status(name, upload_id)
+
+    async def finish(
+        self,
+        name: RepositoryName,
+        upload_id: UploadId,
+        digest: Digest,
+        body: Body,
+        chunk: ByteRange | None,
+    ) -> Blob:
+        """Append the last body, which may be empty, and make the upload a blob of the repository.
+
+        Raises:
+            errors.DigestInvalid: the bytes are not `digest`; the upload is gone.
+            Others: as `append`; the upload stays.
+        """
+        self._policy.check(Change.PUSH)
+        async with await self._claim(name, upload_id, digest.algorithm) as writer:
+            await self._pour(name, upload_id, writer, body, chunk)
+            return await self._commit(name, upload_id, writer, digest)
+
+    async def put(self, name: RepositoryName, digest: Digest, body: Body) -> Blob:
+        """Store a whole blob in one go.
+
+        Raises:
+            errors.DigestInvalid: the bytes are not `digest`; nothing is kept.
+            errors.UploadBodyInvalid: the body broke off; nothing is kept.
+        """
+        upload = await self.start(name)
+        try:
+            return await self.finish(name, upload.upload_id, digest, body, None)
+        except BaseException:
+            with trio.move_on_after(KEEP_TIMEOUT_S, shield=True):
+                await self._uploads.remove(name, upload.upload_id)
+            raise
+
+    async def cancel(self, name: RepositoryName, upload_id: UploadId) -> None:
+        """Drop the upload.
+
+        Raises:
+            errors.BlobUploadUnknown: there is no such upload in this repository.
+            OutOfOrder: another request is writing to it.
+        """
+        self._policy.check(Change.CANCEL_UPLOAD)
+        async with await self._claim(name, upload_id, None) as writer:
+            await writer.abort()
+        await self._uploads.remove(name, upload_id)
+
+    async def _claim(
+        self, name: RepositoryName, upload_id: UploadId, also: str | None
+    ) -> UploadWriter:
+        try:
+            writer = await self._uploads.open(name, upload_id, also=also)
+        except UploadBusy as exc:
+            raise OutOfOrder(
+                await self.status(name, upload_id), "another request is writing to this upload"
+            ) from exc
+        if writer is None:
+            raise errors.BlobUploadUnknown()
+        return writer
+
+    async def _pour(
+        self,
+        name: RepositoryName,
+        upload_id: UploadId,
+        writer: UploadWriter,
+        body: Body,
+        chunk: ByteRange | None,
+    ) -> None:
+        """Append the body, held against what the client declared."""
+        start = writer.offset
+        if chunk is not None:
+            if chunk.first != start:
+                raise OutOfOrder(
+                    await self.status(name, upload_id),
+                    f"chunk starts at {chunk.first}, the upload stands at {start}",
+                )
+            if body.length_bytes is not None and body.length_bytes != chunk.size_bytes:
+                raise errors.SizeInvalid(
+                    f"Content-Range holds {chunk.size_bytes} bytes, "
+                    f"Content-Length is {body.length_bytes}"
+                )
+        try:
+            received = await body.consume(writer)
+        except DriverError:
+            raise
+        except BodyError as exc:
+            await _keep(writer, start)
+            raise errors.UploadBodyInvalid(str(exc)) from exc
+        except BaseException:
+            await _keep(writer, start)
+            raise
+        if chunk is not None and received != chunk.size_bytes:
+            raise errors.SizeInvalid(
+                f"Content-Range holds {chunk.size_bytes} bytes, the body {received}"
+            )
+
+    async def _commit(
+        self, name: RepositoryName, upload_id: UploadId, writer: UploadWriter, digest: Digest
+    ) -> Blob:
+        """Verify, store, link, clean up: one step that a client that leaves does not split."""
+        with trio.fail_after(COMMIT_TIMEOUT_S) as scope:
+            scope.shield = True
+            size = writer.offset
+            try:
+                canonical = await writer.commit(digest)
+            except DigestMismatch as exc:
+                await writer.abort()
+                await self._uploads.remove(name, upload_id)
+                raise errors.DigestInvalid(str(exc)) from exc
+            await self._layers.add(name, canonical, digest)
+            await self._uploads.remove(name, upload_id)
+        return Blob(digest, canonical, size)
+
+
+async def _keep(writer: UploadWriter, start: int) -> None:
+    """Record what came before a body broke off, however the request ends."""
+    if writer.offset > start:
+        with trio.move_on_after(KEEP_TIMEOUT_S, shield=True):
+            await writer.checkpoint()
