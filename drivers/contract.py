@@ -2,8 +2,12 @@
 
 Paths
     An absolute key such as ``/docker/registry/v2/blobs/sha256/ab/abcd/data``: segments of
-    ``[A-Za-z0-9._+=~-]`` (never ``.`` or ``..``) divided by single slashes, no trailing slash. ``/`` is the
-    root. A key holds content or has children, never both.
+    ``[A-Za-z0-9._+=~-]`` (never ``.`` or ``..``) divided by single slashes, no trailing slash.
+    `check_path` is that grammar. ``/`` is the root: it can be described and listed, and reads as a
+    directory, but whatever would write or delete it gets `errors.InvalidPath`. A key holds content
+    or has children, never both; a write that would break this gets `errors.InvalidPath` where the
+    store can tell. A store may keep names of content that look like its own temporary files to
+    itself and refuse them likewise.
 
 Upload sessions
     ``open -> write* -> checkpoint -> (process dies, another opens from the state) -> write* ->
@@ -19,14 +23,48 @@ driver's name. In particular nothing here presumes that a store can rename, appe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from drivers import errors
+
 Block = bytes | bytearray | memoryview
 """What a session takes: any contiguous buffer of bytes."""
+
+# path = "/" / 1*( "/" segment ); segment = 1*( ALPHA / DIGIT / "." / "_" / "+" / "=" / "~" / "-" )
+# but neither "." nor ".."
+_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._+=~-]+"
+_PATH = re.compile(rf"(?:/{_SEGMENT})+")
+_NAME = re.compile(_SEGMENT)
+
+
+def check_path(driver: str, path: str, *, root: bool = True) -> None:
+    """Refuse `path` when it is not of the contract's grammar.
+
+    Args:
+        driver: Name of the driver that was asked, for the error.
+        path: What the caller gave.
+        root: Whether ``/`` is good; writes and deletes pass False.
+
+    Raises:
+        errors.InvalidPath: it is not.
+    """
+    if _PATH.fullmatch(path) or (root and path == "/"):
+        return
+    if path == "/":
+        raise errors.InvalidPath(driver, path, "the root can be neither written nor deleted")
+    raise errors.InvalidPath(
+        driver, path, "expected /segment/segment of letters, digits and ._+=~-, without . and .."
+    )
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` can be a segment of a path; `Driver.list` leaves out names that cannot."""
+    return _NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +121,7 @@ class Reader(Protocol):
         ...
 
     def fileno(self) -> int | None:
-        """A descriptor to read from with ``pread`` or ``sendfile``, or None; owned by the reader."""
+        """A descriptor for ``pread`` or ``sendfile``, or None; it is owned by the reader."""
         ...
 
     async def read_at(self, offset: int, max_bytes: int) -> bytes:
@@ -156,11 +194,15 @@ class UploadSession(Protocol):
 
         Returns:
             Opaque bytes of at most a few KiB that `Driver.open_upload` of the same driver accepts,
-            in this process or another, until the upload is committed or aborted. A later
-            checkpoint of the same upload supersedes it.
+            in this process or another, until the upload is committed or aborted. The next
+            checkpoint of the same upload supersedes it, but only the one after that may spoil it:
+            a caller that dies before it has recorded the new state goes on from the old one.
 
         Raises:
-            errors.OutOfSpace, errors.Unavailable: as for `write`; earlier states stay valid.
+            errors.SessionEnded: the session is over, or its upload was deleted from under it.
+            errors.OutOfSpace, errors.Unavailable: as for `write`; earlier states stay valid. When
+                it was the flush that failed the session is over, since a second flush could
+                report a success that the lost bytes do not deserve.
 
         Cancellation: earlier states stay valid; the session is as before the call.
         """
@@ -173,8 +215,11 @@ class UploadSession(Protocol):
         all of the new bytes, and an open `Reader` goes on with the old ones. Nothing is left at the
         upload's path.
 
+        A commit that raises may have ended the session: close it and open the upload again.
+
         Raises:
-            errors.SessionEnded: the session is over.
+            errors.InvalidPath: `key` cannot hold content.
+            errors.SessionEnded: the session is over, or its upload was deleted from under it.
             errors.OutOfSpace, errors.Unavailable: `key` is untouched or complete; the upload can
                 be opened again from its last state unless `key` is complete.
 
@@ -185,6 +230,7 @@ class UploadSession(Protocol):
     async def abort(self) -> None:
         """Remove everything the upload holds in the store and end the session.
 
+        Not necessarily durable: after a power cut remains may be back, for `Driver.delete` to take.
         Calling it on a session that is over does nothing.
         """
         ...
@@ -245,7 +291,7 @@ class Driver(Protocol):
         ...
 
     async def put_content(self, path: str, content: bytes) -> None:
-        """Store `content` at `path`, durable when this returns, replacing what is there in one step.
+        """Store `content` at `path`, replacing what is there in one step; durable on return.
 
         Missing parents are made. A reader sees the old or the new content, never a mixture, and an
         interrupted call leaves nothing that `list` shows.
@@ -273,12 +319,13 @@ class Driver(Protocol):
             limit: At most this many names; None for all.
 
         Returns:
-            Plain names, not paths. Temporary names of interrupted writes are left out. Empty for a
-            directory without children, where the store has such.
+            Plain names, not paths. Temporary names of interrupted writes are left out, and so are
+            names that no path can hold. Empty for the root of an empty store, and for a directory
+            without children where the store has such.
 
         Raises:
-            errors.PathNotFound: `path` does not exist (a store without directories: has no
-                children).
+            errors.PathNotFound: `path` does not exist or holds content (a store without
+                directories: has no children).
         """
         ...
 
