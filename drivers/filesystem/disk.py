@@ -1,0 +1,324 @@
+"""Blocking work on files: what it takes for bytes and names to survive a power cut.
+
+A rename or a mkdir is kept only once the directory that holds the name has been flushed, so every
+change here ends with `sync_directory`. Functions take plain file names and raise ``OSError``;
+`translate` is the one place that turns those into the driver's errors.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import stat
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from drivers import errors
+from drivers.contract import Block, is_name
+
+NAME: Final = "filesystem"
+
+FILE_MODE: Final = 0o666  # less the umask, as distribution's files
+DIRECTORY_MODE: Final = 0o777
+
+_T = TypeVar("_T")
+
+# How often a write makes its directory anew because a concurrent delete took it away in between.
+# One such loss is already rare; picked by feel.
+_ATTEMPTS: Final = 8
+
+# <name>.<uuid>.tmp, the form distribution 3 uses as well, so each skips what the other left.
+_TEMPORARY: Final = re.compile(r".+\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp", re.DOTALL)
+_TEMPORARY_STEM: Final = (
+    200  # bytes of the name kept, so that the result stays below NAME_MAX (255)
+)
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNREADABLE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
+_UNWRITABLE: Final = {
+    errno.ENOTDIR: "a part of the path holds content and so cannot have children",
+    errno.EISDIR: "has children and so cannot hold content",
+    errno.ELOOP: "is a symbolic link, which is not followed for writing",
+    errno.ENAMETOOLONG: "is too long for this file system",
+}
+# What fsync of a directory answers where the file system has no such thing (some FUSE and CIFS).
+_NO_DIRECTORY_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
+
+
+def translate(exc: OSError, path: str, *, writing: bool) -> errors.DriverError:
+    """Return the driver's error for `exc`, which happened while `path` was read or written."""
+    code = exc.errno or errno.EIO
+    if code in _FULL:
+        return errors.OutOfSpace(NAME, path, os.strerror(code).lower())
+    if not writing and code in _UNREADABLE:
+        return errors.PathNotFound(NAME, path, "no content or directory rests there")
+    if writing and code in _UNWRITABLE:
+        return errors.InvalidPath(NAME, path, _UNWRITABLE[code])
+    reason = f"{os.strerror(code).lower()} ({errno.errorcode.get(code, code)})"
+    return errors.Unavailable(NAME, path, reason)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a *file* of this name is the rest of an interrupted write; a directory is not."""
+    return name.endswith(".tmp") and _TEMPORARY.fullmatch(name) is not None
+
+
+def open_content(file: str) -> tuple[io.FileIO, int]:
+    """Open a regular file for reading; returns it and its length in bytes.
+
+    Raises:
+        OSError: ENOENT too for temporary names and for what is neither file nor directory.
+    """
+    if is_temporary(os.path.basename(file)):
+        raise FileNotFoundError(errno.ENOENT, "is a temporary file", file)
+    handle = io.FileIO(file, "r", opener=_open_for_reading)
+    info = os.fstat(handle.fileno())
+    if not stat.S_ISREG(info.st_mode):
+        handle.close()
+        raise FileNotFoundError(errno.ENOENT, "is not a regular file", file)
+    return handle, info.st_size
+
+
+def _open_for_reading(file: str, flags: int) -> int:
+    # O_NONBLOCK: the open of a FIFO that strayed into the tree must not hold a thread for ever
+    return os.open(file, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def read_content(file: str) -> bytes:
+    """Return the whole content of a regular file."""
+    handle, _size = open_content(file)
+    with handle:
+        return handle.readall()
+
+
+def read_many(files: Sequence[str]) -> list[bytes | None]:
+    """Return the content of each file, None for those that are missing."""
+    return [_or_none(read_content, file) for file in files]
+
+
+def describe(file: str) -> os.stat_result:
+    """Return the status of a regular file or directory; ENOENT for anything else."""
+    info = os.stat(file)
+    if stat.S_ISDIR(info.st_mode):
+        return info
+    if not stat.S_ISREG(info.st_mode) or is_temporary(os.path.basename(file)):
+        raise FileNotFoundError(errno.ENOENT, "is not content", file)
+    return info
+
+
+def describe_many(files: Sequence[str]) -> list[os.stat_result | None]:
+    """Return the status of each file, None for those that are missing."""
+    return [_or_none(describe, file) for file in files]
+
+
+def _or_none(action: Callable[[str], _T], file: str) -> _T | None:
+    try:
+        return action(file)
+    except OSError as exc:
+        if exc.errno in _UNREADABLE:
+            return None
+        raise
+
+
+def list_names(directory: str, after: str, limit: int | None) -> list[str]:
+    """Return the names in `directory` that a path can hold, in byte order."""
+    with os.scandir(directory) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name > after
+            and is_name(entry.name)
+            and not (is_temporary(entry.name) and not entry.is_dir())
+        ]
+    names.sort()  # all ASCII, so by character is by byte
+    return names if limit is None else names[: max(limit, 0)]
+
+
+def read_at(descriptor: int, offset: int, size_bytes: int) -> bytes:
+    """Return `size_bytes` from `offset`, fewer only at the end of the file."""
+    block = os.pread(descriptor, size_bytes, offset)
+    if len(block) == size_bytes or not block:
+        return block
+    blocks = [block]
+    missing = size_bytes - len(block)
+    while missing and (block := os.pread(descriptor, missing, offset + size_bytes - missing)):
+        blocks.append(block)
+        missing -= len(block)
+    return b"".join(blocks)
+
+
+def write_all(descriptor: int, data: Block, offset: int) -> int:
+    """Write all of `data` at `offset`, however many calls it takes; returns its length in bytes."""
+    with memoryview(data) as whole, whole.cast("B") as view:
+        done = 0
+        while done < view.nbytes:
+            with view[done:] as rest:
+                count = os.pwrite(descriptor, rest, offset + done)
+            if count == 0:
+                raise OSError(errno.EIO, "write took nothing")
+            done += count
+        return done
+
+
+def write_content(file: str, content: bytes) -> None:
+    """Let `file` hold `content`, durable and in one step; its directory is made when missing."""
+    directory, name = os.path.split(file)
+    temporary = f"{directory}/{name[:_TEMPORARY_STEM]}.{uuid.uuid4()}.tmp"
+    with_directory(directory, lambda: _write_through(temporary, file, content))
+
+
+def _write_through(temporary: str, file: str, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, FILE_MODE)
+    try:
+        try:
+            write_all(descriptor, content, 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, file)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync_directory(os.path.dirname(file))
+
+
+def with_directory(directory: str, action: Callable[[], _T]) -> _T:
+    """Run `action`, which puts a name into `directory`, making that when it is missing.
+
+    A concurrent delete may take the directory away again at any moment, so this is tried a bounded
+    number of times; `action` must be fit to be run again.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return action()
+        except FileNotFoundError:
+            make_directory(directory)
+    return action()
+
+
+def make_directory(directory: str) -> None:
+    """Make `directory` and what is missing above it, each name durable before the next is made."""
+    pending = [directory]
+    for _ in range(2 * directory.count("/") + _ATTEMPTS):
+        current = pending[-1]
+        parent = os.path.dirname(current)
+        try:
+            os.mkdir(current, DIRECTORY_MODE)
+        except FileExistsError:
+            pass  # made by another this moment, whose flush may be still to come: flush as well
+        except FileNotFoundError:
+            if parent == current:
+                raise
+            pending.append(parent)
+            continue
+        with suppress(FileNotFoundError):  # gone again: `with_directory` will notice
+            sync_directory(parent)
+        pending.pop()
+        if not pending:
+            return
+
+
+def sync_directory(directory: str) -> None:
+    """Make the names in `directory` durable, where the file system knows how."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in _NO_DIRECTORY_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+class SourceMissing(Exception):
+    """`move` found no content at its source; ENOENT would also mean a missing target."""
+
+
+def move(source: str, target: str) -> None:
+    """Rename a regular file over `target`, durable on both sides.
+
+    Raises:
+        SourceMissing: `source` is no regular file.
+    """
+    directory = os.path.dirname(target)
+    with_directory(directory, lambda: _rename_content(source, target))
+    sync_directory(directory)
+    origin = os.path.dirname(source)
+    if origin != directory:
+        with suppress(FileNotFoundError):
+            sync_directory(origin)
+
+
+def _rename_content(source: str, target: str) -> None:
+    info = _or_none(describe, source)
+    if info is None or stat.S_ISDIR(info.st_mode):
+        raise SourceMissing
+    os.rename(source, target)
+
+
+def remove(file: str) -> None:
+    """Remove a file or a whole directory, durable when this returns."""
+    if stat.S_ISDIR(os.lstat(file).st_mode):
+        _remove_tree(file)
+    else:
+        os.unlink(file)
+    with suppress(FileNotFoundError):  # the directory itself was deleted meanwhile
+        sync_directory(os.path.dirname(file))
+
+
+def _remove_tree(directory: str) -> None:
+    """Remove `directory` leaves first, as often as others put new files into it (within reason)."""
+    for attempt in range(_ATTEMPTS):
+        for current, directories, files in os.walk(directory, topdown=False, onerror=_unless_gone):
+            for name in files:
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{current}/{name}")
+            for name in directories:
+                _remove_directory(f"{current}/{name}")
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            if exc.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def _remove_directory(directory: str) -> None:
+    try:
+        os.rmdir(directory)
+    except NotADirectoryError:
+        with suppress(FileNotFoundError):
+            os.unlink(directory)  # a symbolic link to a directory: only the link is ours
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        if exc.errno != errno.ENOTEMPTY:
+            raise
+
+
+def _unless_gone(exc: OSError) -> None:
+    if not isinstance(exc, FileNotFoundError):
+        raise exc
+
+
+def free_bytes(directory: str) -> int:
+    """Return the bytes an unprivileged writer may still store below `directory`, made or not."""
+    while True:
+        try:
+            info = os.statvfs(directory)
+        except FileNotFoundError:
+            parent = os.path.dirname(directory)
+            if parent == directory:
+                raise
+            directory = parent
+        else:
+            return info.f_bavail * info.f_frsize
