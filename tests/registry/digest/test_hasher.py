@@ -3,6 +3,7 @@
 import hashlib
 import random
 import threading
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -77,7 +78,7 @@ def test_byte_by_byte_with_a_digest_after_each(using: str) -> None:
 @pytest.mark.parametrize("length", [0, 5, 5000, 600_000])
 def test_any_kind_of_block_at_any_alignment(using: str, length: int) -> None:
     message = pattern(length + 3)
-    blocks = [
+    blocks: list[bytearray | memoryview] = [
         bytearray(message),
         memoryview(message),
         memoryview(bytearray(message)),
@@ -191,7 +192,12 @@ def test_another_thread_runs_during_a_long_update_and_is_kept_off(using: str) ->
     """A refusal can be seen only if the GIL was released in the middle of the update."""
     hasher = new_hasher(using=using)
     block = bytearray(16 * 1024 * 1024)
-    calls = [hasher.digest, hasher.state, lambda: hasher.length_bytes, lambda: hasher.update(b"")]
+    calls: list[Callable[[], object]] = [
+        hasher.digest,
+        hasher.state,
+        lambda: hasher.length_bytes,
+        lambda: hasher.update(b""),
+    ]
     if using == "hashlib":
         calls.remove(hasher.state)  # None, whatever happens
     refused = 0
