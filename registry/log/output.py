@@ -52,10 +52,10 @@ def setup(
 ) -> Iterator[LineWriter]:
     """Send what the named loggers say to `stream` while the block runs, never blocking a caller.
 
-    Lines are formatted by the caller (about 30 µs with a dozen fields) and written by a thread of their own. When the
-    stream does not take them, up to `max_lines` (and 8 MiB) wait; further ones are dropped and
-    counted, and a warning with the count follows when the stream moves again. At the end what is
-    queued is written out for up to two seconds, and the loggers are as they were before.
+    Lines are formatted by the caller (about 30 µs with a dozen fields) and written by a thread of
+    their own. When the stream does not take them, up to `max_lines` (and 8 MiB) wait; further ones
+    are dropped and counted, and a warning with the count follows when the stream moves again. At
+    the end what is queued is written out for up to two seconds, and the loggers are as before.
 
     Args:
         level: A key of `LEVELS`.
