@@ -28,8 +28,8 @@ DIRECTORY_MODE: Final = 0o777
 _T = TypeVar("_T")
 
 # How often a write makes its directory anew because a concurrent delete took it away in between.
-# One such loss is already rare; picked by feel.
-_ATTEMPTS: Final = 8
+# Each loss takes a delete of just that directory; one is already rare, the number is by feel.
+_ATTEMPTS: Final = 32
 
 # <name>.<uuid>.tmp, the form distribution 3 uses as well, so each skips what the other left.
 _TEMPORARY: Final = re.compile(r".+\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp", re.DOTALL)
@@ -39,9 +39,12 @@ _TEMPORARY_STEM: Final = (
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNREADABLE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
+_HAS_CHILDREN: Final = "has children and so cannot hold content"
 _UNWRITABLE: Final = {
     errno.ENOTDIR: "a part of the path holds content and so cannot have children",
-    errno.EISDIR: "has children and so cannot hold content",
+    errno.EISDIR: _HAS_CHILDREN,
+    errno.ENOTEMPTY: _HAS_CHILDREN,
+    errno.EEXIST: _HAS_CHILDREN,
     errno.ELOOP: "is a symbolic link, which is not followed for writing",
     errno.ENAMETOOLONG: "is too long for this file system",
 }
