@@ -33,7 +33,8 @@ class ConfigurationError(Exception):
     """The configuration cannot be used.
 
     Attributes:
-        problems: All that was found, in the order of the file; never empty.
+        problems: All that was found; never empty. Those of variables come first, then types and
+            required keys in the order of the schema, then what does not fit together.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:

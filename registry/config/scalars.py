@@ -21,6 +21,7 @@ _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 _SPECIAL_CASES = frozenset(
     form for word in _SPECIAL for form in (word, word.upper(), word.replace("i", "I"))
 ) | {".NaN"}
+_NUMBER_STARTS = frozenset("+-.0123456789")
 _BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
 
 
@@ -66,8 +67,6 @@ def _resolve_scalar(node: Scalar) -> object:
         return node.text
     if node.is_null:
         return None
-    for read in (truth, whole_number, number):
-        value = read(node.text)
-        if value is not None:
-            return value
-    return node.text
+    readers = (whole_number, number) if node.text[0] in _NUMBER_STARTS else (truth,)
+    found = (read(node.text) for read in readers)
+    return next((value for value in found if value is not None), node.text)

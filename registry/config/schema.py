@@ -238,7 +238,7 @@ class H2C(Section, frozen=True, kw_only=True):
 class HTTP(Section, frozen=True, kw_only=True):
     """The listeners and what is said on them."""
 
-    addr: Annotated[str, Key("host:port, :port or the path of a socket")] = ""
+    addr: Annotated[str, Key("host:port, :port or a socket's path; required without systemd")] = ""
     net: Annotated[Literal["tcp", "unix"], Key("kind of socket")] = "tcp"
     prefix: Annotated[str, Key("path all routes are below")] = ""
     host: Annotated[str, Key("base URL clients see, for Location headers")] = ""
