@@ -276,41 +276,42 @@ def remove(file: str) -> None:
 
 
 def _remove_tree(directory: str) -> None:
-    """Remove `directory` leaves first, as often as others put new files into it (within reason)."""
-    for attempt in range(_ATTEMPTS):
-        for current, directories, files in os.walk(directory, topdown=False, onerror=_unless_gone):
-            for name in files:
-                with suppress(FileNotFoundError):
-                    os.unlink(f"{current}/{name}")
-            for name in directories:
-                _remove_directory(f"{current}/{name}")
+    """Remove `directory` leaves first; without recursion, as nothing bounds how deep keys go."""
+    losses = 0
+    pending = [directory]
+    while pending:
+        current = pending[-1]
+        directories, files = _split(current)
+        for file in files:
+            with suppress(FileNotFoundError):
+                os.unlink(file)
+        if directories:
+            pending += directories
+            continue
         try:
-            os.rmdir(directory)
+            os.rmdir(current)
         except FileNotFoundError:
-            return
+            pass
         except OSError as exc:
-            if exc.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
+            losses += 1
+            if exc.errno != errno.ENOTEMPTY or losses > _ATTEMPTS:
                 raise
-        else:
-            return
+            continue  # another put something in meanwhile: look again
+        pending.pop()
 
 
-def _remove_directory(directory: str) -> None:
+def _split(directory: str) -> tuple[list[str], list[str]]:
+    """Return the directories and all other entries in `directory`, none when it is gone."""
+    directories: list[str] = []
+    others: list[str] = []
     try:
-        os.rmdir(directory)
-    except NotADirectoryError:
-        with suppress(FileNotFoundError):
-            os.unlink(directory)  # a symbolic link to a directory: only the link is ours
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                kind = directories if entry.is_dir(follow_symlinks=False) else others
+                kind.append(entry.path)
     except FileNotFoundError:
         pass
-    except OSError as exc:
-        if exc.errno != errno.ENOTEMPTY:
-            raise
-
-
-def _unless_gone(exc: OSError) -> None:
-    if not isinstance(exc, FileNotFoundError):
-        raise exc
+    return directories, others
 
 
 def free_bytes(directory: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -60,9 +61,7 @@ async def at_every_checkpoint(
     """
     for count in range(MANY):
         subject = await prepare(count)
-        returned, reached = await run_cancelled_at(
-            count, lambda subject=subject: operation(subject)
-        )
+        returned, reached = await run_cancelled_at(count, partial(operation, subject))
         await verify(subject, returned)
         if not reached:
             assert returned

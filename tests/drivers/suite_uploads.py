@@ -228,7 +228,7 @@ class UploadSuite:
             for other in (driver, store.open()):
                 for arguments in ({}, {"state": state}, {"offset": 1}):
                     with pytest.raises(errors.UploadBusy):
-                        await other.open_upload(PATH, **arguments)  # type: ignore[arg-type]
+                        await other.open_upload(PATH, **arguments)
             async with await driver.open_upload("/uploads/2/data"):
                 pass
             await append(session, b"789")
