@@ -34,6 +34,11 @@ class Loaded:
     source: str
     warnings: list[ConfigurationWarning]
 
+    @property
+    def built_in(self) -> bool:
+        """No file was read: nobody chose what is not in a variable."""
+        return self.source.startswith(SOURCE)
+
 
 def load(
     path: str | None,

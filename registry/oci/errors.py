@@ -227,6 +227,14 @@ class TooManyTags(RegistryError):
     message = "too many tags in one request"
 
 
+class QueryTooLong(RegistryError):
+    """The query has more parameters than any request of the API needs."""
+
+    code = "UNSUPPORTED"
+    status = 414
+    message = "too many query parameters"
+
+
 class ErrorList(RegistryError):
     """Several errors in one answer; the first decides the status.
 

@@ -1,0 +1,251 @@
+"""From a request to an answer: match, authorize, check the method, handle, turn errors into JSON.
+
+The order is distribution's: rights are decided before the name and the method are looked at, so
+that nobody without them learns anything. Only OPTIONS needs no credentials: browsers send none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from drivers.errors import DriverError, OutOfSpace
+from registry.api.base import BaseApi, ExtensionsApi
+from registry.api.blobs import BlobsApi
+from registry.api.call import Answer, Call, Headers, error_answer
+from registry.api.catalog import CatalogApi
+from registry.api.manifests import ManifestsApi
+from registry.api.referrers import ReferrersApi
+from registry.api.routes import METHODS, Match, Route, match
+from registry.api.tags import TagsApi
+from registry.api.uploads import UploadsApi
+from registry.api.urls import Origin, UrlPolicy, Urls
+from registry.auth import Access, AccessController, Challenge
+from registry.oci import errors
+from registry.stream import Body
+
+log = logging.getLogger("registry.api")
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+RETRY_AFTER_S = 30  # what a client is told to wait when the store is full or away
+_CORS = (
+    ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Authorization, Accept, Content-Type, Cache-Control, Range"),
+    ("Access-Control-Expose-Headers", "Docker-Content-Digest, Link, Location, WWW-Authenticate"),
+    ("Access-Control-Max-Age", "86400"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """One handler object per resource."""
+
+    base: BaseApi
+    extensions: ExtensionsApi
+    catalog: CatalogApi
+    tags: TagsApi
+    manifests: ManifestsApi
+    blobs: BlobsApi
+    uploads: UploadsApi
+    referrers: ReferrersApi
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request before anything was decided about it.
+
+    Attributes:
+        method: Upper case.
+        path: As sent, percent-encoded, without query.
+        query: Decoded parameters, every value of each.
+        headers: Request headers.
+        body: The body, not yet read.
+        origin: How the client reached us.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, Sequence[str]]
+    headers: Headers
+    body: Body
+    origin: Origin
+
+
+class Dispatcher:
+    """Answers every request below ``/v2``.
+
+    Args:
+        resources: The handlers.
+        access: Who may do what.
+        urls: How URLs of answers are built; its prefix is that of the routes too.
+        extra_headers: ``http.headers``: added to every answer of a matched route.
+    """
+
+    def __init__(
+        self,
+        resources: Resources,
+        access: AccessController,
+        urls: UrlPolicy,
+        extra_headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self._access = access
+        self._urls = urls
+        self._extra = tuple(extra_headers)
+        self._handlers = _handler_table(resources)
+
+    def match(self, path: str) -> Match | None:
+        """Return the route of a path, None when it is none."""
+        return match(path, self._urls.prefix)
+
+    async def answer(self, incoming: Incoming, note_user: Callable[[str], None]) -> Answer:
+        """Answer one request; never raises for anything a client or a store can do.
+
+        Args:
+            incoming: The request.
+            note_user: Told the name of an authenticated caller, for the log.
+        """
+        found = self.match(incoming.path)
+        if found is None:
+            return Answer(
+                404,
+                [("Content-Type", "text/plain; charset=utf-8")],
+                b"404 page not found\n",
+                matched=False,
+            )
+        answer = await self._answer(found, incoming, note_user)
+        return Answer(
+            answer.status,
+            _merged(answer.headers, self._extra),
+            answer.body,
+            answer.error_code,
+            answer.error_text,
+        )
+
+    async def _answer(
+        self, found: Match, incoming: Incoming, note_user: Callable[[str], None]
+    ) -> Answer:
+        methods = METHODS[found.route]
+        allow = ("Allow", ", ".join((*methods, "OPTIONS")))
+        if incoming.method == "OPTIONS":
+            return Answer(204, [allow, *_CORS])
+        try:
+            wanted = required_access(found, incoming.method, incoming.query)
+            identity = await self._access.authorize(
+                incoming.headers.get("authorization"),
+                wanted,
+                host=incoming.origin.host,
+                scheme=incoming.origin.scheme,
+            )
+        except Challenge as challenge:
+            return error_answer(
+                errors.Unauthorized(
+                    [_described(item) for item in challenge.access] or None,
+                    headers={"WWW-Authenticate": challenge.header},
+                )
+            )
+        if identity.name:
+            note_user(identity.name)
+        handler = self._handlers.get((found.route, incoming.method))
+        if handler is None:
+            return error_answer(errors.Unsupported(headers=dict([allow])))
+        call = Call(
+            method=incoming.method,
+            path=incoming.path,
+            match=found,
+            query=incoming.query,
+            headers=incoming.headers,
+            body=incoming.body,
+            urls=Urls(self._urls, incoming.origin),
+            identity=identity,
+            access=self._access,
+        )
+        return await _guarded(handler, call)
+
+
+async def _guarded(handler: Handler, call: Call) -> Answer:
+    """Run a handler and turn what it raises into an answer."""
+    try:
+        return await handler(call)
+    except errors.RegistryError as exc:
+        return error_answer(exc)
+    except OutOfSpace as exc:
+        log.error("storage full: %s", exc)
+        full = errors.StorageFull("storage full", headers={"Retry-After": str(RETRY_AFTER_S)})
+        return error_answer(full)
+    except DriverError as exc:
+        log.error("storage failed: %s", exc, exc_info=exc)
+        away = errors.Unavailable("storage failed", headers={"Retry-After": str(RETRY_AFTER_S)})
+        return error_answer(away)
+    except trio.TooSlowError as exc:
+        log.error("storage did not answer in time", exc_info=exc)
+        slow = errors.Unavailable("storage is slow", headers={"Retry-After": str(RETRY_AFTER_S)})
+        return error_answer(slow)
+    except Exception as exc:  # the edge of one request: nothing passes it
+        log.error("request failed: %r", exc, exc_info=exc)
+        return error_answer(errors.Unknown())
+
+
+def _handler_table(resources: Resources) -> dict[tuple[Route, str], Handler]:
+    """Return the handler of each route and method that `METHODS` names."""
+    objects: dict[Route, object] = {
+        Route.BASE: resources.base,
+        Route.CATALOG: resources.catalog,
+        Route.TAGS: resources.tags,
+        Route.MANIFEST: resources.manifests,
+        Route.BLOB: resources.blobs,
+        Route.UPLOADS: resources.uploads,
+        Route.UPLOAD: resources.uploads,
+        Route.REFERRERS: resources.referrers,
+        Route.EXTENSIONS: resources.extensions,
+        Route.REPOSITORY_EXTENSIONS: resources.extensions,
+    }
+    table = {}
+    for route, methods in METHODS.items():
+        for method in methods:
+            target = objects[route]
+            name = method.lower()
+            if method == "HEAD" and not hasattr(target, "head"):
+                name = "get"  # the server sends the headers of GET and drops the body
+            table[route, method] = getattr(target, name)
+    return table
+
+
+def required_access(
+    found: Match, method: str, query: Mapping[str, Sequence[str]]
+) -> tuple[Access, ...]:
+    """Return the rights a request needs.
+
+    Cancelling an upload needs push, not delete: tokens for pushing do not carry delete. A mount
+    needs pull on its source besides.
+    """
+    match found.route:
+        case Route.BASE | Route.EXTENSIONS:
+            return ()
+        case Route.CATALOG:
+            return (Access("registry", "catalog", "*"),)
+    if method in ("GET", "HEAD"):
+        return (Access("repository", found.name, "pull"),)
+    if method == "DELETE" and found.route is not Route.UPLOAD:
+        return (Access("repository", found.name, "delete"),)
+    push = (
+        Access("repository", found.name, "pull"),
+        Access("repository", found.name, "push"),
+    )
+    sources = query.get("from", ()) if found.route is Route.UPLOADS and "mount" in query else ()
+    return (*push, *(Access("repository", source, "pull") for source in sources[:1] if source))
+
+
+def _described(access: Access) -> dict[str, errors.Detail]:
+    return {"Type": access.type, "Class": "", "Name": access.name, "Action": access.action}
+
+
+def _merged(
+    headers: Sequence[tuple[str, str]], extra: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return `headers` and, of `extra`, what the answer does not say itself."""
+    names = {name.lower() for name, _ in headers}
+    return [*headers, *(pair for pair in extra if pair[0].lower() not in names)]

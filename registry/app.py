@@ -1,0 +1,235 @@
+"""One Quart-Trio application from given services.
+
+Quart carries requests to the dispatcher and answers back; routing, bodies and ranges are our own
+(`registry.api`), since its defaults would cut long pulls, buffer bodies without bound, and redirect
+where clients expect an answer. Every such default is switched off here, in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, cast
+from urllib.parse import parse_qs
+
+import trio
+from quart import Response, request
+from quart.wrappers.response import DataBody, ResponseBody
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
+from quart_trio.wrappers import TrioResponse
+from werkzeug.datastructures import Headers as WerkzeugHeaders
+from werkzeug.exceptions import HTTPException
+
+from registry.api.body import AsgiBody
+from registry.api.call import Answer, Content, Headers, error_answer
+from registry.api.dispatch import Dispatcher, Incoming
+from registry.api.front import TRACE_KEY, Trace, request_path
+from registry.api.urls import origin_of
+from registry.oci import errors
+from registry.oci.ranges import ByteRange
+
+READ_BYTES = 1024 * 1024  # per hop to a thread: 1 MiB was the fastest of those measured
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+MAX_PARAMETERS = 1000  # of a query
+_BODY_KEY = "trireme.body"
+
+
+class ContentBody(ResponseBody):
+    """Reads storage content piece by piece while it is sent, and closes it afterwards."""
+
+    def __init__(self, content: Content) -> None:
+        self._reader = content.reader
+        self._parts = iter(content.parts)
+        self._offset = 0
+        self._last = -1
+
+    async def __aenter__(self) -> ContentBody:
+        return self
+
+    def __aiter__(self) -> ContentBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._offset > self._last:
+            part = next(self._parts, None)
+            if part is None:
+                raise StopAsyncIteration
+            if not isinstance(part, ByteRange):
+                return part
+            self._offset, self._last = part.first, part.last
+        wanted = min(READ_BYTES, self._last + 1 - self._offset)
+        piece = await self._reader.read_at(self._offset, wanted)
+        if not piece:
+            raise EOFError(f"content ends at {self._offset}, not at {self._last + 1} bytes")
+        self._offset += len(piece)
+        return piece
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._reader.aclose()
+
+
+class RegistryResponse(TrioResponse):
+    """A response that says only what the dispatcher said."""
+
+    default_mimetype: str | None = None  # type: ignore[assignment]  # no type unless said
+    timeout = None
+
+
+class RegistryConnection(TrioASGIHTTPConnection):
+    """Runs one request: its body is pulled by the handler, never pushed into a buffer."""
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        """Serve the request; when the client leaves after its body, the handler is cancelled."""
+        body = _body_of(self.scope, receive)
+        cast("dict[str, Any]", self.scope)[_BODY_KEY] = body
+        incoming = self._create_request_from_scope(send)
+        incoming.body.set_complete()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when_gone, body, receive, nursery.cancel_scope)
+            response = await self.app.handle_request(incoming)
+            await self._send(send, cast("Response", response), body)
+            nursery.cancel_scope.cancel()
+
+    async def _send(self, send: Any, response: Response, body: AsgiBody) -> None:
+        """Send an answer; the rest of the body is read, within bounds, before the last message."""
+        headers = [
+            (name.lower().encode("latin1"), value.encode("latin1"))
+            for name, value in response.headers
+        ]
+        if not body.will_end_soon:
+            headers.append((b"connection", b"close"))
+        start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        await send(start)
+        content = response.response
+        if self.scope["method"] == "HEAD":
+            pass
+        elif isinstance(content, DataBody):
+            if body.ended.is_set():
+                await send({"type": "http.response.body", "body": content.data})
+                return
+            await send({"type": "http.response.body", "body": content.data, "more_body": True})
+        else:
+            async with content as pieces:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not body.ended.is_set():
+            await body.drain()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _body_of(scope: Any, receive: Any) -> AsgiBody:
+    headers = Headers(scope["headers"])
+    declared = headers.get("content-length")
+    length = int(declared) if declared is not None and declared.isdigit() else None
+    if length is None and headers.get("transfer-encoding") is None and scope["http_version"] < "2":
+        length = 0
+    expects = (headers.get("expect") or "").lower() == "100-continue"
+    return AsgiBody(receive, length, expects_continue=expects)
+
+
+async def _cancel_when_gone(body: AsgiBody, receive: Any, scope: trio.CancelScope) -> None:
+    """Cancel `scope` when the client leaves once its body has been taken."""
+    await body.ended.wait()
+    while not body.gone and (await receive())["type"] != "http.disconnect":
+        pass
+    if not body.gone:
+        scope.cancel()
+
+
+class RegistryApp(QuartTrio):
+    """Quart with every default that would break a registry switched off."""
+
+    asgi_http_class = RegistryConnection
+    response_class = RegistryResponse
+
+
+def create_app(dispatcher: Dispatcher) -> RegistryApp:
+    """Return the application that answers from `dispatcher`."""
+    app = RegistryApp("registry", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=None,  # limits are per route
+        BODY_TIMEOUT=None,  # bodies have their own clock
+        RESPONSE_TIMEOUT=None,  # would cut a pull of more than a minute
+        PROPAGATE_EXCEPTIONS=True,  # `registry.api.front` logs and answers
+    )
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+
+    async def serve(path: str = "") -> Response:
+        return await _serve(dispatcher)
+
+    for index, rule in enumerate(("/", "/<path:path>")):
+        app.add_url_rule(
+            rule, f"serve{index}", serve, methods=list(METHODS), provide_automatic_options=False
+        )
+
+    async def refuse(error: HTTPException) -> Response:
+        """Answer what Quart's own routing would answer with a page of HTML."""
+        if error.code == 405:
+            return _response(error_answer(errors.Unsupported()))
+        return await _serve(dispatcher)
+
+    app.register_error_handler(HTTPException, refuse)
+    return app
+
+
+async def _serve(dispatcher: Dispatcher) -> Response:
+    scope = cast("dict[str, Any]", request.scope)
+    path = request_path(scope)
+    if path == "/" and scope["method"] in ("GET", "HEAD"):
+        return _response(Answer(200, [("Cache-Control", "no-cache")], matched=False))
+    trace: Trace = scope[TRACE_KEY]
+    headers = Headers(scope["headers"])
+    body: AsgiBody = scope[_BODY_KEY]
+    try:
+        query = _query(scope["query_string"])
+    except ValueError:
+        return _response(error_answer(errors.QueryTooLong({"maximum": MAX_PARAMETERS})))
+    incoming = Incoming(
+        method=scope["method"],
+        path=path,
+        query=query,
+        headers=headers,
+        body=body,
+        origin=origin_of(
+            scope["scheme"],
+            headers.get("host") or headers.get(":authority"),
+            headers.get("forwarded"),
+            headers.get("x-forwarded-proto"),
+            headers.get("x-forwarded-host"),
+        ),
+    )
+    answer = await dispatcher.answer(incoming, _noting(trace))
+    trace.received_bytes = body.received_bytes
+    trace.error_code, trace.error_text = answer.error_code, answer.error_text
+    return _response(answer)
+
+
+def _noting(trace: Trace) -> Callable[[str], None]:
+    def note(user: str) -> None:
+        trace.user = user
+
+    return note
+
+
+def _query(raw: bytes) -> dict[str, list[str]]:
+    return parse_qs(
+        raw.decode("latin1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, separator="&"
+    )
+
+
+def _response(answer: Answer) -> Response:
+    headers = WerkzeugHeaders(list(answer.headers))
+    if isinstance(answer.body, bytes):
+        body: ResponseBody = DataBody(answer.body)
+        if answer.status >= 200 and answer.status not in (204, 304):
+            headers.setdefault("Content-Length", str(len(answer.body)))
+    else:
+        body = ContentBody(answer.body)
+    return RegistryResponse(body, answer.status, headers)

@@ -1,0 +1,166 @@
+"""Accepts connections and ends them: the life of one listening server."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.worker_context import WorkerContext
+
+from registry.server.connection import Connection
+from registry.server.listen import Listener
+from registry.server.protocol import MAX_HEAD_BYTES
+
+log = logging.getLogger("registry.server")
+
+KEEP_ALIVE_S = 75.0  # longer than the idle limit of common load balancers (60 s)
+HANDSHAKE_S = 10.0
+MAX_CONNECTIONS = 4096
+ACCEPT_PAUSE_S = 0.1  # when the process is out of descriptors
+
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How connections are treated.
+
+    Attributes:
+        drain_s: How long running requests may go on after the stop; 0 ends them at once.
+        tls: The context of TLS listeners, None for plain ones.
+        max_connections: More than these wait in the kernel's queue.
+    """
+
+    drain_s: float
+    tls: ssl.SSLContext | None = None
+    max_connections: int = MAX_CONNECTIONS
+
+
+class _Log:
+    """What Hypercorn has to say, in our log; its own access log is not used."""
+
+    def __init__(self, config: Config) -> None:
+        del config
+
+    async def access(self, *_: Any) -> None:
+        """Drop: `registry.api.front` writes the access log."""
+
+    async def exception(self, message: str, *arguments: Any, **_: Any) -> None:
+        """Log an exception that reached Hypercorn."""
+        log.exception(message, *arguments)
+
+    async def info(self, message: str, *arguments: Any, **_: Any) -> None:
+        """Log Hypercorn's news as debugging."""
+        log.debug(message, *arguments)
+
+    async def warning(self, message: str, *arguments: Any, **_: Any) -> None:
+        """Log a warning."""
+        log.warning(message, *arguments)
+
+
+def _engine_config() -> Config:
+    config = Config()
+    config.include_server_header = False
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.keep_alive_max_requests = 1_000_000
+    config.h11_max_incomplete_size = MAX_HEAD_BYTES
+    config.ssl_handshake_timeout = HANDSHAKE_S
+    config.logger_class = _Log  # type: ignore[assignment]
+    return config
+
+
+class _Server:
+    """The connections of one call of `serve`."""
+
+    def __init__(self, app: AsgiApp, settings: ServerSettings, context: WorkerContext) -> None:
+        self._app = ASGIWrapper(app)
+        self._settings = settings
+        self._context = context
+        self._config = _engine_config()
+        self._slots = trio.CapacityLimiter(settings.max_connections)
+        self._streams: set[trio.SocketStream | trio.SSLStream[trio.SocketStream]] = set()
+        self.idle = trio.Event()
+        self.idle.set()
+
+    async def accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+        """Accept until cancelled; being out of descriptors pauses, it does not end."""
+        while True:
+            holder = object()
+            await self._slots.acquire_on_behalf_of(holder)
+            try:
+                stream = await listener.accept()
+            except OSError as exc:
+                self._slots.release_on_behalf_of(holder)
+                log.error("cannot accept a connection: %s", exc)
+                await trio.sleep(ACCEPT_PAUSE_S)
+                continue
+            except BaseException:
+                self._slots.release_on_behalf_of(holder)
+                raise
+            nursery.start_soon(self._connection, stream, holder)
+
+    async def _connection(self, plain: trio.SocketStream, holder: object) -> None:
+        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = plain
+        if self._settings.tls is not None:
+            stream = trio.SSLStream(
+                plain, self._settings.tls, server_side=True, https_compatible=True
+            )
+        if not self._streams:
+            self.idle = trio.Event()
+        self._streams.add(stream)
+        try:
+            await Connection(self._app, self._config, self._context, stream).run()
+        finally:
+            self._slots.release_on_behalf_of(holder)
+            self._streams.discard(stream)
+            if not self._streams:
+                self.idle.set()
+
+    async def end(self) -> None:
+        """Let running requests finish within the drain time, then close every stream."""
+        await self._context.terminated.set()
+        if self._streams and self._settings.drain_s > 0:
+            with trio.move_on_after(self._settings.drain_s):
+                await self.idle.wait()
+        if self._streams:
+            log.warning("closing %d connections that did not finish", len(self._streams))
+        for stream in list(self._streams):
+            transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(transport)
+
+
+async def serve(
+    app: AsgiApp,
+    listener: Listener,
+    settings: ServerSettings,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `app` on `listener` until `stop`, then drain and return.
+
+    The listener's sockets are closed when the drain begins, so that a client which comes then is
+    refused by the kernel and a balancer moves on.
+
+    Cancellation: connections are cut at once.
+    """
+    context = WorkerContext(None)
+    server = _Server(app, settings, context)
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as accepting:
+            for item in listener.sockets:
+                trio_listener = trio.SocketListener(trio.socket.from_stdlib_socket(item))
+                accepting.start_soon(server.accept, trio_listener, connections)
+            task_status.started()
+            await stop.wait()
+            accepting.cancel_scope.cancel()
+        listener.close()
+        await server.end()
+        connections.cancel_scope.cancel()
