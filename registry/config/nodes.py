@@ -7,7 +7,11 @@ the other is changed.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+
+_INDEXED = re.compile(r"(.*?)((?:\[[0-9]{1,6}\])*)", re.DOTALL)
+_INDEX = re.compile(r"[0-9]+")
 
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -129,9 +133,11 @@ def place_of(root: Node, path: str) -> Place:
 
 
 def _parts(path: str) -> list[str | int]:
+    """Cut a path; a key that itself has dots in it is not found, and its map answers for it."""
     parts: list[str | int] = []
     for word in path.split(".") if path else []:
-        name, *indexes = word.split("[")
-        parts.append(name)
-        parts.extend(int(index.rstrip("]")) for index in indexes)
+        match = _INDEXED.fullmatch(word)
+        assert match is not None, "the pattern takes any text"
+        parts.append(match[1])
+        parts.extend(int(index) for index in _INDEX.findall(match[2]))
     return parts

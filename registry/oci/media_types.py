@@ -33,6 +33,11 @@ def base_type(header: str | None) -> str:
     return (header or "").partition(";")[0].strip().lower()
 
 
+def is_oci_type(media_type: str) -> bool:
+    """Tell whether a type belongs to the OCI family."""
+    return media_type.startswith("application/vnd.oci.")
+
+
 def is_foreign_layer(media_type: str) -> bool:
     """Tell whether layers of this type may rest elsewhere ("non-distributable")."""
     return media_type.startswith((_FOREIGN_PREFIX, _FOREIGN_DOCKER))

@@ -34,8 +34,9 @@ class Validation:
 
     Attributes:
         enabled: Whether referenced content must exist; ``validation.disabled`` switches it off.
-        urls_allow: Patterns of which a foreign layer's URL must match one; empty for no URL at all
-            unless `urls_deny` has some.
+        urls_allow: Patterns of which a foreign layer's URL must match one; empty for any URL that
+            `urls_deny` does not match. With both empty docker's foreign layers may have no URL, as
+            in Go; OCI's non-distributable ones may, since nobody is to push their content.
         urls_deny: Patterns that a foreign layer's URL must not match.
         platforms: Which children of an index must exist: ``all``, ``none`` or ``list``.
         platform_list: For ``list``: (os, architecture) of the children that must exist.
@@ -47,8 +48,8 @@ class Validation:
     platforms: Literal["all", "none", "list"] = "all"
     platform_list: frozenset[tuple[str, str]] = frozenset()
 
-    def allows_url(self, url: str) -> bool:
-        """Tell whether a foreign layer may point to `url`."""
+    def allows_url(self, media_type: str, url: str) -> bool:
+        """Tell whether a foreign layer of this type may point to `url`."""
         if not self.enabled:
             return True
         try:
@@ -58,7 +59,7 @@ class Validation:
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.fragment:
             return False
         if not self.urls_allow and not self.urls_deny:
-            return False
+            return media_types.is_oci_type(media_type)
         if self.urls_allow and not any(pattern.search(url) for pattern in self.urls_allow):
             return False
         return not any(pattern.search(url) for pattern in self.urls_deny)
@@ -236,7 +237,7 @@ class ManifestService:
         if not media_types.is_foreign_layer(layer.media_type) or not layer.urls:
             return False
         for url in layer.urls:
-            if not self._validation.allows_url(url):
+            if not self._validation.allows_url(layer.media_type, url):
                 raise errors.ManifestInvalid(
                     f"layer {layer.digest}: URL {url[:256]!r} is not allowed "
                     "(validation.manifests.urls)"

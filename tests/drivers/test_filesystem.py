@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -320,15 +321,23 @@ async def test_a_file_system_without_locks_still_has_the_drivers_own_claims(
         pass
 
 
-async def test_a_session_is_for_one_task_at_a_time(driver: FilesystemDriver) -> None:
+async def test_a_session_is_for_one_task_at_a_time(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the descriptor could be closed, and its number used again, under a writing thread."""
+    slow_disk = threading.Event()
+    monkeypatch.setattr(os, "fdatasync", lambda _descriptor: slow_disk.wait(10))
     async with await driver.open_upload(PATH) as session:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(session.checkpoint)
             await trio.testing.wait_all_tasks_blocked()
-            with pytest.raises(trio.BusyResourceError):
-                await session.write(b"x", at=0)
-            with pytest.raises(trio.BusyResourceError):
-                await session.aclose()
+            try:
+                with pytest.raises(trio.BusyResourceError):
+                    await session.write(b"x", at=0)
+                with pytest.raises(trio.BusyResourceError):
+                    await session.aclose()
+            finally:
+                slow_disk.set()
         await session.write(b"x", at=0)
 
 
