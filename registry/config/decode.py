@@ -78,8 +78,6 @@ class Decoder:
         shape = open_shape(section)
         if shape is None:
             return None
-        if isinstance(entry.node, Scalar) and entry.node.is_null and shape.kind == "map":
-            return {}
         return self._value(entry.node, shape, child_path, Key(""), {})
 
     def _field(self, node: Node, known: Field, path: str, *, present: bool) -> object:
@@ -196,10 +194,11 @@ class Decoder:
 
     def _mismatch(self, node: Node, kind: str, path: str, key: Key, default: Any = None) -> Any:
         expected, fix = _EXPECTED.get(kind, ("a text", "write one value"))
-        if isinstance(node, Scalar) and not node.is_null:
-            found = shown(node.text, secret=key.secret)
-        else:
-            found = describe(node)
+        match node:
+            case Scalar():
+                found = shown(node.text, secret=key.secret)
+            case _:
+                found = describe(node)
         self._problem(node.place, path, f"{found} is not {expected}", fix)
         return default
 

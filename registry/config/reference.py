@@ -108,8 +108,6 @@ def reference_markdown() -> str:
     rows = list(walk(Configuration))
     for top in fields_of(Configuration):
         table = [_row(path, key) for path, key in rows if _is_below(path, top.name)]
-        if not table:
-            table = [_row(top.name, top)]
         pieces.append(f"### {top.name}\n\n{_sentence(top)}\n\n{_table(table)}\n")
     return "\n".join(pieces)
 

@@ -123,6 +123,10 @@ REFUSED = [
         "validation: {manifests: {urls: {deny: [ok, '[[:alpha:]]']}}}",
         "validation.manifests.urls.deny[1]: '[[:alpha:]]' is not a regular expression: Possible",
     ),
+    (
+        "validation: {manifests: {urls: {allow: [" + "a" * 5000 + "]}}}",
+        "validation.manifests.urls.allow[0]: 'aaaaaaaaaa",
+    ),
     ("validation: {manifests: {indexes: {platforms: some}}}", "validation.manifests.indexes.platf"),
     # what is not served and matters
     ("auth: {token: {realm: r, service: s, issuer: i}}", "auth.token: tokens are not served yet"),
@@ -151,6 +155,11 @@ REFUSED = [
     ("storage: {azure: {container: b}}", "storage.azure: this driver is not served yet"),
     ("storage: {swift: {}}", "storage.swift: this driver is not served yet"),
     ("storage: {oss: {}}", "storage.oss: this driver is not served yet"),
+    ("storage: {'[': }", "storage.[: '[' is not a driver"),
+    ("storage: {'a.b[0]': {x: y}}", "storage.a.b[0]: 'a.b[0]' is not a driver"),
+    ("storage: {inmemory: [1]}", "storage.inmemory: a list is not a map"),
+    ("storage: {tape: 5}", "storage.tape: '5' is not a map"),
+    ("health: {file: [/down]}", "health.file[0]: '/down' is not a map"),
     ("storage: filesytem", "storage.filesytem: 'filesytem' is not a driver"),
 ]
 
@@ -239,6 +248,10 @@ def test_every_row_of_the_tables_is_tested_above() -> None:
         "log: {level: WARN}",
         "redis: ",
         "trireme:",
+        "http: {addr: ':1', headers: }",
+        "http: {addr: ':1', headers: {A: }}",
+        "http: {addr: ':1', headers: {A: ['']}, tls: {ciphersuites: }}",
+        "health: {file: [], http: , tcp: []}",
     ],
 )
 def test_takes_in_silence(path: str, text: str) -> None:

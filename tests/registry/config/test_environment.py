@@ -194,6 +194,13 @@ def test_what_kubernetes_sets_for_a_service_is_quietly_ignored(name: str) -> Non
     assert overlay.root == parse_document(BASE, "c.yml")
 
 
+def test_a_file_that_is_wrong_above_a_key_is_not_repaired_by_a_variable() -> None:
+    text = BASE.replace("{addr: ':5000'}", "[1]")
+    overlay = overlaid({"REGISTRY_HTTP_ADDR": ":1"}, text)
+    assert overlay.root == parse_document(text, "c.yml")
+    assert not overlay.applied
+
+
 def test_other_variables_are_none_of_our_business() -> None:
     overlay = overlaid(
         {"HOME": "/", "registry_http_addr": "x", "REGISTRY_CONFIGURATION_PATH": "/c"}

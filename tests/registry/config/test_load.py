@@ -94,6 +94,7 @@ def test_the_configuration_of_the_image_of_version_2_loads(files: Files) -> None
     loaded = files.load(IMAGE_2)
     assert not loaded.warnings
     assert loaded.source == files.path
+    assert not loaded.built_in
     c = loaded.configuration
     assert c.storage.driver == "filesystem"
     assert c.storage.parameters == {"rootdirectory": "/var/lib/registry", "maxthreads": 100}
@@ -125,6 +126,7 @@ def test_the_built_in_configuration_is_that_of_image_3_but_for_this_host_only(
 ) -> None:
     loaded = load(None, {})
     assert (loaded.source, loaded.warnings) == ("built-in defaults", [])
+    assert loaded.built_in
     c = loaded.configuration
     assert (c.http.addr, c.http.debug.addr) == ("127.0.0.1:5000", "127.0.0.1:5001")
     assert c.storage.parameters["rootdirectory"] == "./data"
