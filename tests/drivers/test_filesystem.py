@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -321,6 +323,46 @@ async def test_a_file_system_without_locks_still_has_the_drivers_own_claims(
         pass
 
 
+async def test_a_blob_committed_between_open_and_lock_is_not_taken_for_the_upload(
+    driver: FilesystemDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that was opened has become somebody's blob by the time its lock is free."""
+    async with await driver.open_upload(PATH) as session:
+        await append(session, b"blob")
+        state = await session.checkpoint()
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not (tmp_path / "key").exists():
+            os.rename(tmp_path / PATH[1:], tmp_path / "key")
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    async with await driver.open_upload(PATH) as session:
+        assert session.offset == 0
+        await append(session, b"other")
+        await session.commit("/other")
+    assert await driver.get_content("/key") == b"blob"
+    assert await driver.get_content("/other") == b"other"
+    await driver.move("/key", PATH)
+    with pytest.raises(errors.PathNotFound):
+        await driver.open_upload(PATH, state=state)
+    assert await driver.get_content("/key") == b"blob"
+
+
+async def test_an_aborted_session_does_not_take_its_successors_file(
+    driver: FilesystemDriver, tmp_path: Path
+) -> None:
+    other = filesystem.create({"rootdirectory": str(tmp_path)})
+    async with await driver.open_upload(PATH) as session:
+        await driver.delete("/uploads/1")
+        async with await other.open_upload(PATH) as successor:
+            await append(successor, b"x")
+            await session.abort()
+            await successor.commit("/key")
+    assert await other.get_content("/key") == b"x"
+
+
 async def test_a_session_is_for_one_task_at_a_time(
     driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,13 +383,22 @@ async def test_a_session_is_for_one_task_at_a_time(
         await session.write(b"x", at=0)
 
 
+def open_below(driver: FilesystemDriver) -> list[str]:
+    """Return what this process has open below the driver's root."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one that the listing itself used
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [file for file in found if file.startswith(driver.location)]
+
+
 async def test_no_descriptor_is_inherited_or_left_open(driver: FilesystemDriver) -> None:
     await driver.put_content("/a", b"x")
-    before = sorted(os.listdir("/proc/self/fd"))
     async with await driver.open_reader("/a") as reader, await driver.open_upload(PATH) as session:
         for descriptor in (reader.fileno(), session.fileno()):
             assert descriptor is not None
             assert not os.get_inheritable(descriptor)
+        assert len(open_below(driver)) == 2
         await append(session, b"x")
         await session.checkpoint()
         await session.commit("/b")
@@ -356,12 +407,11 @@ async def test_no_descriptor_is_inherited_or_left_open(driver: FilesystemDriver)
             await driver.open_reader(path)
     with pytest.raises(errors.OffsetMismatch):
         await driver.open_upload("/a", offset=100)
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert open_below(driver) == []
 
 
 async def test_a_cancelled_open_leaves_no_descriptor(driver: FilesystemDriver) -> None:
     await driver.put_content("/a", b"x")
-    before = sorted(os.listdir("/proc/self/fd"))
     readers = []
 
     async def prepare(_count: int) -> None: ...
@@ -370,9 +420,9 @@ async def test_a_cancelled_open_leaves_no_descriptor(driver: FilesystemDriver) -
         readers.append(await driver.open_reader("/a"))
 
     async def verify(_subject: None, _returned: bool) -> None:
+        assert len(open_below(driver)) == len(readers)
         while readers:
             await readers.pop().aclose()
-        assert sorted(os.listdir("/proc/self/fd")) == before
 
     await at_every_checkpoint(prepare, open_it, verify)
 
