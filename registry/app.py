@@ -170,9 +170,7 @@ def create_app(dispatcher: Dispatcher) -> RegistryApp:
         )
 
     async def refuse(error: HTTPException) -> Response:
-        """Answer what Quart's own routing would answer with a page of HTML."""
-        if error.code == 405:
-            return _response(error_answer(errors.Unsupported()))
+        """Let the dispatcher answer what Quart's routing refuses: a path or a method of its own."""
         return await _serve(dispatcher)
 
     app.register_error_handler(HTTPException, refuse)

@@ -42,7 +42,7 @@ def parse_range(header: str | None, total_bytes: int) -> list[ByteRange] | None:
 
     Ends past the content are cut. A header on empty content is ignored, as some clients send one
     with every request; so are more than `MAX_RANGES` ranges, or ranges that together are longer
-    than the content.
+    than the content. Empty elements of the list are passed over, as in every HTTP list.
 
     Raises:
         RangeUnsatisfiable: the unit is not bytes, the syntax is wrong, an end lies before its
@@ -59,8 +59,8 @@ def parse_range(header: str | None, total_bytes: int) -> list[ByteRange] | None:
     if len(wanted) > MAX_RANGES:
         return None
     ranges = []
-    for text in wanted:
-        found = _parse_spec(text.strip(), total_bytes)
+    for text in filter(None, (item.strip() for item in wanted)):
+        found = _parse_spec(text, total_bytes)
         if found is not None:
             ranges.append(found)
     if not ranges:

@@ -1,0 +1,166 @@
+"""HTTP to a registry: a client that adds nothing of its own, and bare sockets for the wire."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urljoin
+
+import httpx2
+
+from tests.kit import content
+
+TIMEOUT_S = 30.0
+
+Headers = Mapping[str, str]
+Body = bytes | Iterable[bytes]
+
+
+class Client(httpx2.Client):
+    """Follows nothing, and sends the headers a test gives and those that HTTP needs.
+
+    Args:
+        url: Base URL of the registry.
+        verify: As httpx2 takes it, for a registry with TLS.
+        options: Further options of httpx2.
+    """
+
+    def __init__(self, url: str, verify: Any = True, **options: Any) -> None:
+        super().__init__(base_url=url, timeout=TIMEOUT_S, trust_env=False, verify=verify, **options)
+        for name in ("accept", "accept-encoding", "user-agent"):
+            del self.headers[name]
+
+    def begin(self, name: str) -> httpx2.Response:
+        """Begin an upload and return the answer, a 202."""
+        response = self.post(f"/v2/{name}/blobs/uploads/")
+        assert response.status_code == 202, response.text
+        return response
+
+    def push_blob(self, name: str, data: bytes, algorithm: str = "sha256") -> str:
+        """Push a blob in one request and return its digest."""
+        wanted = content.digest(data, algorithm)
+        response = self.post(f"/v2/{name}/blobs/uploads/", params={"digest": wanted}, content=data)
+        assert response.status_code == 201, response.text
+        return wanted
+
+    def push_manifest(
+        self, name: str, reference: str, data: bytes, media_type: str | None = None
+    ) -> str:
+        """Push a manifest, by default under the type it names, and return its digest."""
+        media_type = media_type or json.loads(data).get("mediaType")
+        headers = {"Content-Type": media_type} if media_type else {}
+        response = self.put(f"/v2/{name}/manifests/{reference}", content=data, headers=headers)
+        assert response.status_code == 201, response.text
+        return response.headers["docker-content-digest"]
+
+    def push_image(self, name: str, reference: str = "", seed: str = "image", **more: Any) -> bytes:
+        """Push an image of one layer with its blobs and return the manifest.
+
+        Args:
+            name: Repository.
+            reference: Tag; its digest when empty.
+            seed: Makes images differ.
+            more: As `tests.kit.content.image`.
+        """
+        algorithm = more.get("algorithm", "sha256")
+        config, layer = content.config(seed), content.blob(seed)
+        for data in (config, layer):
+            self.push_blob(name, data, algorithm)
+        manifest = content.image(config, layer, **more)
+        self.push_manifest(name, reference or content.digest(manifest, algorithm), manifest)
+        return manifest
+
+    def finish(self, location: str, data: bytes, body: bytes = b"") -> httpx2.Response:
+        """Finish an upload that is to hold `data`, of which `body` is still to be sent."""
+        return self.put(with_query(location, digest=content.digest(data)), content=body)
+
+
+def with_query(location: str, **parameters: str) -> str:
+    """Append parameters to a Location as the specification wants it: with & behind a query."""
+    return f"{location}{'&' if '?' in location else '?'}{urlencode(parameters)}"
+
+
+def absolute(response: httpx2.Response) -> str:
+    """Return the Location of an answer as an absolute URL."""
+    return urljoin(str(response.url), response.headers["location"])
+
+
+def codes(response: httpx2.Response) -> list[str]:
+    """Return the codes of an error body."""
+    return [entry["code"] for entry in response.json()["errors"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer as read from a socket.
+
+    Attributes:
+        status: Its status.
+        headers: Names in lower case, values in order.
+        body: Its body.
+    """
+
+    status: int
+    headers: dict[str, list[str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header (lower case), None when it is absent."""
+        values = self.headers.get(name)
+        return values[0] if values else None
+
+
+class Wire:
+    """A connection to a registry on 127.0.0.1 that sends bytes as they are."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self._socket.sendall(data)
+
+    def request(self, line: str, *headers: str, body: bytes = b"") -> None:
+        """Send a request line and headers, a Host if none is given, and a body."""
+        if not any(header.lower().startswith("host:") for header in headers):
+            headers = ("Host: registry.test", *headers)
+        head = "\r\n".join([f"{line} HTTP/1.1", *headers, "", ""])
+        self.send(head.encode("latin1") + body)
+
+    def half_close(self) -> None:
+        """Say that nothing more will be sent."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def reply(self, *, head: bool = False) -> Reply:
+        """Read one answer; `head` says that it is one to HEAD and has no body."""
+        status_line = self._file.readline()
+        assert status_line.startswith(b"HTTP/1.1 "), status_line
+        status = int(status_line.split()[1])
+        headers: dict[str, list[str]] = {}
+        while (line := self._file.readline().rstrip(b"\r\n")) != b"":
+            name, _, value = line.decode("latin1").partition(":")
+            headers.setdefault(name.lower(), []).append(value.strip())
+        if head or status < 200 or status in (204, 304):
+            return Reply(status, headers, b"")
+        length = int(headers["content-length"][0])
+        body = self._file.read(length)
+        assert len(body) == length
+        return Reply(status, headers, body)
+
+    def at_end(self) -> bool:
+        """Tell, waiting for it, whether the server has closed the connection."""
+        try:
+            return self._file.read(1) == b""
+        except ConnectionResetError:
+            return True
