@@ -90,14 +90,23 @@ class RegistryConnection(TrioASGIHTTPConnection):
         cast("dict[str, Any]", self.scope)[_BODY_KEY] = body
         incoming = self._create_request_from_scope(send)
         incoming.body.set_complete()
+        last: dict[str, Any] | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_when_gone, body, receive, nursery.cancel_scope)
             response = await self.app.handle_request(incoming)
-            await self._send(send, cast("Response", response), body)
+            last = await self._send(send, cast("Response", response), body)
             nursery.cancel_scope.cancel()
+        # With the last message the server ends the request, which the watcher would take for a
+        # client that left: so it is sent when nobody watches any more.
+        if last is not None:
+            await send(last)
 
-    async def _send(self, send: Any, response: Response, body: AsgiBody) -> None:
-        """Send an answer; the rest of the body is read, within bounds, before the last message."""
+    async def _send(self, send: Any, response: Response, body: AsgiBody) -> dict[str, Any]:
+        """Send an answer but for its last message, which is returned.
+
+        The rest of the request's body is read before that, within bounds: what a client still sends
+        into a closed connection would destroy the answer on its way.
+        """
         headers = [
             (name.lower().encode("latin1"), value.encode("latin1"))
             for name, value in response.headers
@@ -107,20 +116,21 @@ class RegistryConnection(TrioASGIHTTPConnection):
         start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
         await send(start)
         content = response.response
+        rest = b""
         if self.scope["method"] == "HEAD":
             pass
         elif isinstance(content, DataBody):
-            if body.ended.is_set():
-                await send({"type": "http.response.body", "body": content.data})
-                return
-            await send({"type": "http.response.body", "body": content.data, "more_body": True})
+            rest = content.data
         else:
             async with content as pieces:
                 async for piece in pieces:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         if not body.ended.is_set():
+            if rest:
+                await send({"type": "http.response.body", "body": rest, "more_body": True})
+                rest = b""
             await body.drain()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return {"type": "http.response.body", "body": rest, "more_body": False}
 
 
 def _body_of(scope: Any, receive: Any) -> AsgiBody:

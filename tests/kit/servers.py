@@ -139,7 +139,13 @@ def trireme(
     if isinstance(storage, Mapping) and "filesystem" in storage:
         variables.setdefault("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", str(data))
     yield from _run(
-        arguments, directory, variables, port, data, "https" if tls else "http", debug_port
+        arguments,
+        directory,
+        variables,
+        port,
+        data,
+        scheme="https" if tls else "http",
+        debug_port=debug_port,
     )
 
 
@@ -174,7 +180,7 @@ def go_registry(
     }
     path = directory / "go-config.yml"
     path.write_text(yaml.safe_dump(document))
-    yield from _run([program, "serve", str(path)], directory, {}, port, root, "http", 0, "go-")
+    yield from _run([program, "serve", str(path)], directory, {}, port, root, prefix="go-")
 
 
 def _run(
@@ -183,8 +189,9 @@ def _run(
     variables: Mapping[str, str],
     port: int,
     root: Path,
-    scheme: str,
-    debug_port: int,
+    *,
+    scheme: str = "http",
+    debug_port: int = 0,
     prefix: str = "",
 ) -> Iterator[Server]:
     log, access = directory / f"{prefix}stderr.log", directory / f"{prefix}stdout.log"
