@@ -241,8 +241,8 @@ def packet(name: str) -> bytes:
     if name == "body-after-answer":
         return frame(1, 4, 1, head(b"PUT", b"/v2/a/manifests/b"))
     if name == "connect-without-path":
-        head = literal(b":method", b"CONNECT") + literal(b":authority", b"x")
-        return frame(1, 5, 1, head)
+        block = literal(b":method", b"CONNECT") + literal(b":authority", b"x")
+        return frame(1, 5, 1, block)
     return b"".join(frame(2, 0, stream, b"\0\0\0\0\0") for stream in range(1, 4001, 2))
 
 
