@@ -34,6 +34,9 @@ _ORCHESTRATOR = re.compile(
     r"REGISTRY_(?:[A-Z0-9]+_)*?"
     r"(?:PORT|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?|SERVICE_(?:HOST|PORT(?:_\w+)?))"
 )
+_OF_OTHERS = {
+    "REGISTRY_AUTH_FILE": "names the credentials of podman, buildah and skopeo; ignored",
+}
 _ROOT = Shape("section", section=Configuration)
 
 
@@ -58,6 +61,8 @@ class Overlay:
             if _ORCHESTRATOR.fullmatch(name):
                 message = "looks like a variable an orchestrator sets for a service; ignored"
                 self.warnings.append(ConfigurationWarning(name, "", message, quiet=True))
+            elif name in _OF_OTHERS:
+                self.warnings.append(ConfigurationWarning(name, "", _OF_OTHERS[name]))
             else:
                 self._apply(name, environ[name])
 

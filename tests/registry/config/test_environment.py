@@ -194,6 +194,15 @@ def test_what_kubernetes_sets_for_a_service_is_quietly_ignored(name: str) -> Non
     assert overlay.root == parse_document(BASE, "c.yml")
 
 
+def test_the_credentials_file_of_podman_is_ignored_and_said() -> None:
+    """Whoever has logged in by podman or skopeo may well have it set, and means no registry."""
+    overlay = overlaid({"REGISTRY_AUTH_FILE": "/run/containers/0/auth.json"})
+    (warning,) = overlay.warnings
+    assert "podman" in warning.message
+    assert not overlay.problems
+    assert overlay.root == parse_document(BASE, "c.yml")
+
+
 def test_a_file_that_is_wrong_above_a_key_is_not_repaired_by_a_variable() -> None:
     text = BASE.replace("{addr: ':5000'}", "[1]")
     overlay = overlaid({"REGISTRY_HTTP_ADDR": ":1"}, text)
