@@ -12,7 +12,7 @@ from tests.kit.certificates import Certificates, make_certificates
 from tests.kit.clients import Clients
 from tests.kit.images import Layout
 from tests.kit.servers import Server, trireme
-from tests.kit.users import PASSWORD, USER, make_htpasswd
+from tests.kit.users import PASSWORD, USER, htpasswd_variables, make_htpasswd
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,9 @@ def site(
     directory = tmp_path_factory.mktemp("site")
     certificates = make_certificates(directory / "certs") if tls else None
     users = make_htpasswd(directory / "htpasswd") if protected else None
-    environ = {}
-    if certificates:
-        environ["REGISTRY_HTTP_TLS_CERTIFICATE"] = str(certificates.bundle)
-        environ["REGISTRY_HTTP_TLS_KEY"] = str(certificates.key)
+    environ = certificates.variables() if certificates else {}
     if users:
-        environ["REGISTRY_AUTH"] = "htpasswd"
-        environ["REGISTRY_AUTH_HTPASSWD_REALM"] = "Registry Realm"
-        environ["REGISTRY_AUTH_HTPASSWD_PATH"] = str(users)
+        environ |= htpasswd_variables(users)
     with trireme(directory / "server", environ=environ, tls=tls) as server:
         clients = Clients(
             directory / "clients",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,17 @@ class Certificates:
     bundle: Path
     leaf: Path
     key: Path
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables of the Docker page that make a registry speak TLS."""
+        return {
+            "REGISTRY_HTTP_TLS_CERTIFICATE": str(self.bundle),
+            "REGISTRY_HTTP_TLS_KEY": str(self.key),
+        }
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a client that trusts the authority uses."""
+        return ssl.create_default_context(cafile=self.authority)
 
 
 def make_certificates(directory: Path, *names: str) -> Certificates:

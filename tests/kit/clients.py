@@ -93,7 +93,7 @@ class Clients:
         """Run skopeo against the registry, see `run`."""
         program = require_tool("skopeo", "skopeo")
         command, *rest = arguments
-        options = [self._tls_option()]
+        options = [] if command == "logout" else [self._tls_option()]
         if command in ("copy", "sync"):
             options = [self._tls_option("src-"), self._tls_option("dest-")]
         return self.run(program, "--insecure-policy", command, *options, *rest, ok=ok, text=text)

@@ -29,3 +29,12 @@ def make_htpasswd(path: Path, user: str = USER, password: str = PASSWORD) -> Pat
     assert done.returncode == 0, done.stderr
     path.write_text(done.stdout)
     return path
+
+
+def htpasswd_variables(path: Path) -> dict[str, str]:
+    """Return the variables of the Docker page that ask for the users in a file."""
+    return {
+        "REGISTRY_AUTH": "htpasswd",
+        "REGISTRY_AUTH_HTPASSWD_REALM": "Registry Realm",
+        "REGISTRY_AUTH_HTPASSWD_PATH": str(path),
+    }
