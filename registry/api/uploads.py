@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry.api.call import Answer, Call, error_answer
 from registry.digest import ALGORITHMS
 from registry.oci import errors
-from registry.oci.names import parse_digest, parse_repository, parse_upload_id
+from registry.oci.names import UploadId, parse_digest, parse_repository, parse_upload_id
 from registry.oci.ranges import ByteRange, ChunkRangeInvalid, parse_chunk_range, upload_range
 from registry.oci.upload_state import seal
 from registry.services.blobs import Blob, BlobService
@@ -51,10 +51,10 @@ class UploadsApi:
 
     async def patch(self, call: Call) -> Answer:
         """Append a chunk."""
+        upload_id = parse_upload_id(call.match.last)
         try:
-            status = await self._uploads.append(
-                call.repository, parse_upload_id(call.match.last), call.body, _chunk(call)
-            )
+            chunk = await self._chunk(call, upload_id)
+            status = await self._uploads.append(call.repository, upload_id, call.body, chunk)
         except OutOfOrder as exc:
             return self._out_of_order(call, exc)
         return self._accepted(call, status)
@@ -64,14 +64,10 @@ class UploadsApi:
         text = call.parameter("digest")
         if text is None:
             raise errors.DigestInvalid("the query needs digest=<algorithm>:<hex>")
+        upload_id, digest = parse_upload_id(call.match.last), parse_digest(text)
         try:
-            blob = await self._uploads.finish(
-                call.repository,
-                parse_upload_id(call.match.last),
-                parse_digest(text),
-                call.body,
-                _chunk(call),
-            )
+            chunk = await self._chunk(call, upload_id)
+            blob = await self._uploads.finish(call.repository, upload_id, digest, call.body, chunk)
         except OutOfOrder as exc:
             return self._out_of_order(call, exc)
         return self._created(call, blob)
@@ -89,6 +85,20 @@ class UploadsApi:
         except OutOfOrder as exc:
             return self._out_of_order(call, exc)
         return Answer(204, [("Docker-Upload-UUID", upload_id)])
+
+    async def _chunk(self, call: Call, upload_id: UploadId) -> ByteRange | None:
+        """Return what the client says its chunk is.
+
+        Raises:
+            OutOfOrder: Content-Range cannot be read; the client is told where to go on.
+        """
+        try:
+            return parse_chunk_range(call.headers.get("content-range"))
+        except ChunkRangeInvalid as exc:
+            raise OutOfOrder(
+                await self._uploads.status(call.repository, upload_id),
+                f"Content-Range {str(exc)[:128]!r} is not <first>-<last>",
+            ) from exc
 
     def _standing(self, call: Call, upload: UploadStatus) -> list[tuple[str, str]]:
         state = seal(self._secret, upload.name, upload.upload_id, upload.offset, upload.started_at)
@@ -114,17 +124,3 @@ class UploadsApi:
                 ("Content-Length", "0"),
             ],
         )
-
-
-def _chunk(call: Call) -> ByteRange | None:
-    """Return what the client says its chunk is.
-
-    An empty body with ``0-0`` or without a header is an empty chunk: some clients cannot say less.
-    """
-    try:
-        chunk = parse_chunk_range(call.headers.get("content-range"))
-    except ChunkRangeInvalid as exc:
-        raise errors.RangeInvalid(
-            f"Content-Range {str(exc)[:128]!r} is not <first>-<last>"
-        ) from exc
-    return chunk
