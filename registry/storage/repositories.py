@@ -7,12 +7,15 @@ name it has.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from registry.digest import CANONICAL, Digest
 from registry.oci.names import RepositoryName
 from registry.storage import paths
 from registry.storage.links import Links
+
+log = logging.getLogger("registry.storage")
 
 LinkPath = Callable[[RepositoryName, Digest], str]
 
@@ -32,7 +35,10 @@ class Membership:
         self, name: RepositoryName, digests: Sequence[Digest]
     ) -> list[Digest | None]:
         """Return the canonical digest behind each, None where one is not linked here."""
-        targets = await self._links.read_many([self._path(name, digest) for digest in digests])
+        links = await self._links.read_many([self._path(name, digest) for digest in digests])
+        targets = [
+            self._usable(name, digest, link) for digest, link in zip(digests, links, strict=True)
+        ]
         others = [
             target
             for digest, target in zip(digests, targets, strict=True)
@@ -48,6 +54,13 @@ class Membership:
             target if target == digest or target in standing else None
             for digest, target in zip(digests, targets, strict=True)
         ]
+
+    def _usable(self, name: RepositoryName, digest: Digest, link: Digest | None) -> Digest | None:
+        """Return `link` unless it would serve other bytes under a canonical digest."""
+        if link is None or link == digest or digest.algorithm != CANONICAL:
+            return link
+        log.warning("damaged link %r holds %s: treated as absent", self._path(name, digest), link)
+        return None
 
     async def add(self, name: RepositoryName, canonical: Digest, *aliases: Digest) -> None:
         """Link content under its canonical digest and under `aliases`."""
