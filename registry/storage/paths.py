@@ -2,8 +2,8 @@
 
 Everything that a Go registry reads or writes has exactly its path. What is ours alone lies where Go
 never looks: below directories of a repository that begin with an underscore and have no meaning to
-it (``_referrers``, ``_types``, ``_aliases``), or in a file of an upload's directory that it ignores and removes
-with the directory.
+it (``_referrers``, ``_types``, ``_aliases``), or in a file of an upload's directory that it ignores
+and removes with the directory.
 
 Source: reference of distribution v2.8 and v3, ``registry/storage/paths``.
 """
