@@ -146,7 +146,7 @@ def parse(content: bytes, content_type: str | None = None) -> Manifest:
         document = msgspec.convert(raw, _Document)
     except msgspec.ValidationError as exc:
         _refuse(str(exc))
-    return _typed(document, kind, media_type)
+    return _typed(document, kind, media_type, typed=typed)
 
 
 class _Look(msgspec.Struct, frozen=True, rename="camel"):
@@ -259,7 +259,7 @@ def _by_structure(raw: dict[str, JsonValue]) -> tuple[Kind, str] | None:
     return None
 
 
-def _typed(document: _Document, kind: Kind, media_type: str) -> Manifest:
+def _typed(document: _Document, kind: Kind, media_type: str, *, typed: bool) -> Manifest:
     if document.schema_version != 2:
         _refuse(f"schemaVersion must be 2, not {document.schema_version!r}")
     config = None
@@ -276,7 +276,7 @@ def _typed(document: _Document, kind: Kind, media_type: str) -> Manifest:
     return Manifest(
         kind=kind,
         media_type=media_type,
-        typed=True,
+        typed=typed,
         config=config,
         layers=layers,
         children=children,
