@@ -108,10 +108,11 @@ def configured_target(path: str | None) -> Target:
     Raises:
         click.ClickException: there is no usable configuration.
     """
+    from drivers import factory
     from registry.config import ConfigurationError, load
 
     try:
-        http_section = load(path, os.environ).configuration.http
+        http_section = load(path, os.environ, drivers=factory.names()).configuration.http
         address = http_section.address
     except ConfigurationError as exc:
         raise click.ClickException(str(exc)) from None
