@@ -45,7 +45,7 @@ def test_help_of_a_command_is_the_commands_own(capsys: pytest.CaptureFixture[str
     ("arguments", "message"),
     [
         (["bogus"], "No such command 'bogus'."),
-        (["help", "bogus"], "No such command 'bogus', there are health, "),
+        (["help", "bogus"], "No such command 'bogus', there are "),
         (["version", "--bogus"], "No such option '--bogus'."),
         (["--bogus"], "No such option '--bogus'."),
     ],
