@@ -30,6 +30,7 @@ class _Subcommand(NamedTuple):
 
 
 _SUBCOMMANDS = {
+    "demo": _Subcommand("registry.cli.demo.command", "demo_command", "Try a registry out."),
     "health": _Subcommand("registry.cli.health", "health_command", "Ask a registry how it is."),
     "help": _Subcommand("registry.cli.help", "help_command", "Tell how a command is used."),
     "serve": _Subcommand("registry.cli.serve", "serve_command", "Serve a registry."),
