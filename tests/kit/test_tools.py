@@ -18,8 +18,11 @@ def test_tool():
 def test_privilege():
     require_privilege("mounting takes root")
 
-def test_other_privilege():
+async def test_async_privilege():
     require_privilege("mounting takes root", held=False)
+
+async def test_async_tool():
+    require_tool("other-tool", "other-package")
 
 def test_held():
     require_privilege("nothing", held=True)
@@ -39,14 +42,15 @@ def run(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_what_is_missing_skips_with_the_reason(tmp_path: Path) -> None:
     ended = run(tmp_path)
     assert ended.returncode == 0
-    assert "1 passed, 3 skipped" in ended.stdout
+    assert "1 passed, 4 skipped" in ended.stdout
     assert "no-such-tool is missing: install Debian's package no-such-package" in ended.stdout
+    assert "other-tool is missing: install Debian's package other-package" in ended.stdout
 
 
 def test_under_ci_a_missing_tool_fails_and_a_missing_privilege_skips(tmp_path: Path) -> None:
     ended = run(tmp_path, CI="true")
     assert ended.returncode == 1
-    assert "1 failed, 1 passed, 2 skipped" in ended.stdout
+    assert "2 failed, 1 passed, 2 skipped" in ended.stdout
     assert "no-such-tool is missing" in ended.stdout
 
 
