@@ -370,6 +370,11 @@ class Driver(Protocol):
                 bytes; bytes beyond are dropped. Without either, a new and empty upload begins and
                 whatever was at `path` is discarded.
 
+        The opening itself drops nothing, the first write, checkpoint or commit does: a caller whose
+        `state` or `offset` was outdated by another session can see that under the claim, close, and
+        open again where the upload stands. A store without `append` may discard at once what it
+        does not go on from by `state`.
+
         Raises:
             errors.UploadBusy: another session holds the path.
             errors.StateInvalid: `state` is not usable.

@@ -142,15 +142,13 @@ class FilesystemSession:
             return False
 
     def _stand_at(self, handle: io.FileIO, resume: int | None) -> None:
-        """Cut the claimed file to where the upload goes on."""
+        """Begin at `resume`; what lies beyond stays until there is something to put after it."""
         info = os.fstat(handle.fileno())
         if not stat.S_ISREG(info.st_mode):
             raise FileNotFoundError(errno.ENOENT, "is not a regular file", self._file)
         offset = resume or 0
         if info.st_size < offset:
             raise errors.OffsetMismatch(disk.NAME, self._path, info.st_size, offset)
-        if info.st_size > offset:
-            os.ftruncate(handle.fileno(), offset)
         self._offset = offset
 
     # The contract.

@@ -119,35 +119,43 @@ class AppendSession(_Session):
             offset = int(_parse(_APPEND_STATE, path, state)[1])
         super().__init__(store, path, check_key)
         try:
-            self._content = self._resume(offset) if offset is not None else Content(bytearray())
+            self._content = self._resume(offset)
             self._content.growing = True
             store.put(path, self._content)
         except errors.DriverError:
             self._over = True
             raise
 
-    def _resume(self, offset: int) -> Content:
+    def _resume(self, offset: int | None) -> Content:
+        if offset is None:
+            if not isinstance(self._store.find(self._path), Content):
+                return Content(bytearray())
+            offset = 0
         content = self._store.content(self._path)
         if len(content.data) < offset:
             raise errors.OffsetMismatch(NAME, self._path, len(content.data), offset)
         self._offset = offset
-        if content.growing:
-            assert isinstance(content.data, bytearray)
-            del content.data[offset:]
-            return content
-        return Content(bytearray(content.data[:offset]))
+        return content if content.growing else Content(bytearray(content.data))
+
+    def _grown(self) -> bytearray:
+        """Return the bytes up to `offset`, all that there are from now on."""
+        data = self._content.data
+        assert isinstance(data, bytearray)
+        del data[self._offset :]
+        return data
 
     async def write(self, data: Block, *, at: int) -> None:
         """Append `data`; see the contract."""
         await self._begin(at)
-        assert isinstance(self._content.data, bytearray)
-        self._content.data += data
-        self._offset = len(self._content.data)
+        grown = self._grown()
+        grown += data
+        self._offset = len(grown)
 
     async def checkpoint(self) -> bytes:
         """Return the offset as state; memory needs no flush."""
         await self._begin()
         self._require_ours()
+        self._grown()
         return b"mem1 %d" % self._offset
 
     async def commit(self, key: str) -> None:
@@ -156,6 +164,7 @@ class AppendSession(_Session):
         await self._begin()
         self._require_ours()
         self._store.require_room(key)
+        self._grown()
         self._store.remove(self._path)
         self._content.growing = False
         self._store.put(key, self._content)

@@ -210,6 +210,31 @@ class UploadSuite:
             await driver.open_upload(PATH, offset=-1)
         assert store.remains() == ["/uploads/1/startedat"]
 
+    @pytest.mark.parametrize("how", ["state", "offset", "neither"])
+    async def test_opening_where_the_upload_no_longer_stands_drops_nothing(
+        self, driver: Driver, store: Store, how: str
+    ) -> None:
+        """As who looked before another session went on, and claims after it."""
+        if not driver.properties.append:
+            how = "state"  # the other two discard at once there
+        old = await checkpointed(driver, b"0123")
+        async with await driver.open_upload(PATH, state=old) as session:
+            await append(session, b"456", b"789")
+            state = await session.checkpoint()
+        match how:
+            case "state":
+                session = await driver.open_upload(PATH, state=old)
+            case "offset":
+                session = await driver.open_upload(PATH, offset=4)
+            case _:
+                session = await driver.open_upload(PATH)
+        assert session.offset == (0 if how == "neither" else 4)
+        await session.aclose()
+        async with await store.open().open_upload(PATH, state=state) as session:
+            assert session.offset == 10
+            await session.commit(KEY)
+        assert await driver.get_content(KEY) == b"0123456789"
+
     async def test_a_new_upload_discards_what_was_there(self, driver: Driver, store: Store) -> None:
         await checkpointed(driver, b"0123456789", b"01")
         async with await driver.open_upload(PATH) as session:
