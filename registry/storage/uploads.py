@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import binascii
 import errno
+import logging
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +28,8 @@ import msgspec
 import trio
 
 from drivers.contract import Driver, Reader, UploadSession
-from drivers.errors import DriverError, OutOfSpace, PathNotFound, Unavailable
+from drivers.errors import DriverError, OffsetMismatch, OutOfSpace, PathNotFound, Unavailable
+from drivers.errors import StateInvalid as DriverStateInvalid
 from registry.digest import CANONICAL, Digest, Hasher, StateInvalid, new_hasher, restore_hasher
 from registry.oci.names import RepositoryName, UploadId
 from registry.oci.upload_state import format_time
@@ -35,8 +37,12 @@ from registry.storage import paths
 from registry.storage.blobs import BlobStore
 from registry.stream import Block
 
+log = logging.getLogger("registry.storage")
+
 READ_BYTES = 1024 * 1024  # one thread hop per MiB keeps re-hashing within 10 % of its own speed
 OPEN_TRIES = 4
+
+_OUTDATED = (PathNotFound, OffsetMismatch, DriverStateInvalid)
 
 
 class DigestMismatch(Exception):
@@ -74,6 +80,14 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     offset: int
     driver_state: str
+
+    def state(self) -> bytes:
+        """Return the driver's state.
+
+        Raises:
+            binascii.Error: the record is damaged.
+        """
+        return binascii.a2b_base64(self.driver_state, strict_mode=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,8 @@ class UploadStore:
     ) -> UploadWriter | None:
         """Claim an upload for writing, None when there is no such upload.
 
+        An upload that what is stored no longer fits its record counts as none.
+
         Args:
             name: Its repository.
             upload_id: Its UUID.
@@ -134,12 +150,17 @@ class UploadStore:
             if standing is None:
                 return None
             offset = standing.status.offset
-            if standing.driver_state is not None:
-                session = await self._driver.open_upload(path, state=standing.driver_state)
-            elif standing.has_data:
-                session = await self._driver.open_upload(path, offset=offset)
-            else:
-                session = await self._driver.open_upload(path)
+            try:
+                if standing.driver_state is not None:
+                    session = await self._driver.open_upload(path, state=standing.driver_state)
+                elif standing.has_data:
+                    session = await self._driver.open_upload(path, offset=offset)
+                else:
+                    session = await self._driver.open_upload(path)
+            except _OUTDATED as exc:
+                # Ended or gone on since the look; if not, then it is damaged beyond use.
+                log.warning("upload %s of %s cannot be opened: %s", upload_id, name, exc)
+                continue
             writer = UploadWriter(self._driver, self._blobs, session, name, upload_id)
             try:
                 # Another writer may have moved on between the look and the claim.
@@ -147,6 +168,9 @@ class UploadStore:
                 if again is not None and again.status.offset == offset == session.offset:
                     await writer.prepare(again.hash_state, also)
                     return writer
+                if again is None:  # it ended, so what the claim may have made anew is nobody's
+                    await writer.abort()
+                    await self.remove(name, upload_id)
             except BaseException:
                 await writer.aclose()
                 raise
@@ -194,7 +218,7 @@ class UploadStore:
             hash_state = (await self._driver.get_many([path]))[0]
         state = None
         if record is not None and record.offset == offset:
-            state = binascii.a2b_base64(record.driver_state)
+            state = record.state()
         return _Standing(
             UploadStatus(
                 name, upload_id, offset, await self._parse_started_at(started_path, started)
@@ -215,10 +239,10 @@ class UploadStore:
         """Return the time in a ``startedat`` file; that of the file when it is damaged."""
         try:
             moment = datetime.fromisoformat(content.decode("ascii").strip())
-        except ValueError:
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
             info = (await self._driver.stat_many([path]))[0]
             return datetime.fromtimestamp(info.modified_s if info else 0, UTC)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _parse_record(content: bytes | None) -> _Record | None:
@@ -226,7 +250,8 @@ def _parse_record(content: bytes | None) -> _Record | None:
         return None
     try:
         record = msgspec.json.decode(content, type=_Record)
-    except msgspec.DecodeError:
+        record.state()
+    except (msgspec.DecodeError, binascii.Error):
         return None
     return record if record.version == 1 and record.offset >= 0 else None
 
@@ -320,8 +345,12 @@ class UploadWriter:
         if self.threaded:
             await trio.to_thread.run_sync(self.write_blocking, block)
             return
-        await self._session.write(block, at=self._session.offset)
-        self._update(block)
+        start = self._session.offset
+        try:
+            await self._session.write(block, at=start)
+        finally:
+            if self._session.offset > start:  # a cancelled write may count its block all the same
+                self._update(block)
 
     async def checkpoint(self) -> None:
         """Make everything up to `offset` durable and recorded: it may be acknowledged then."""
