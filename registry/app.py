@@ -28,11 +28,13 @@ from registry.api.front import TRACE_KEY, Trace, request_path
 from registry.api.urls import origin_of
 from registry.oci import errors
 from registry.oci.ranges import ByteRange
+from registry.stream import RequestBody
 
 READ_BYTES = 1024 * 1024  # per hop to a thread: 1 MiB was the fastest of those measured
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_PARAMETERS = 1000  # of a query
-_BODY_KEY = "trireme.body"
+BODY_KEY = "trireme.body"  # where a server puts a body that it hands over
+ZERO_COPY = "http.response.zerocopysend"  # ASGI extension: the server sends part of a file
 
 
 class ContentBody(ResponseBody):
@@ -40,9 +42,14 @@ class ContentBody(ResponseBody):
 
     def __init__(self, content: Content) -> None:
         self._reader = content.reader
-        self._parts = iter(content.parts)
+        self.parts = content.parts
+        self._waiting = iter(content.parts)
         self._offset = 0
         self._last = -1
+
+    def fileno(self) -> int | None:
+        """The open file's descriptor, None where content is not in a file of this host."""
+        return self._reader.fileno()
 
     async def __aenter__(self) -> ContentBody:
         return self
@@ -52,7 +59,7 @@ class ContentBody(ResponseBody):
 
     async def __anext__(self) -> bytes:
         if self._offset > self._last:
-            part = next(self._parts, None)
+            part = next(self._waiting, None)
             if part is None:
                 raise StopAsyncIteration
             if not isinstance(part, ByteRange):
@@ -86,8 +93,9 @@ class RegistryConnection(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: Any, send: Any) -> None:
         """Serve the request; when the client leaves after its body, the handler is cancelled."""
-        body = _body_of(self.scope, receive)
-        cast("dict[str, Any]", self.scope)[_BODY_KEY] = body
+        scope = cast("dict[str, Any]", self.scope)
+        body: RequestBody = scope.get(BODY_KEY) or _body_of(self.scope, receive)
+        scope[BODY_KEY] = body
         incoming = self._create_request_from_scope(send)
         incoming.body.set_complete()
         last: dict[str, Any] | None = None
@@ -101,17 +109,20 @@ class RegistryConnection(TrioASGIHTTPConnection):
         if last is not None:
             await send(last)
 
-    async def _send(self, send: Any, response: Response, body: AsgiBody) -> dict[str, Any]:
+    async def _send(self, send: Any, response: Response, body: RequestBody) -> dict[str, Any]:
         """Send an answer but for its last message, which is returned.
 
-        The rest of the request's body is read before that, within bounds: what a client still sends
+        A small rest of the request's body is read first, so that the connection lives. A large one
+        is read, within bounds, between the answer and its last message: what a client still sends
         into a closed connection would destroy the answer on its way.
         """
+        if body.will_end_soon and not body.ended.is_set():
+            await body.drain()
         headers = [
             (name.lower().encode("latin1"), value.encode("latin1"))
             for name, value in response.headers
         ]
-        if not body.will_end_soon:
+        if not body.ended.is_set() or body.gone:
             headers.append((b"connection", b"close"))
         start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
         await send(start)
@@ -121,16 +132,36 @@ class RegistryConnection(TrioASGIHTTPConnection):
             pass
         elif isinstance(content, DataBody):
             rest = content.data
-        else:
-            async with content as pieces:
-                async for piece in pieces:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        elif isinstance(content, ContentBody):
+            async with content:
+                await self._send_content(send, content)
         if not body.ended.is_set():
-            if rest:
-                await send({"type": "http.response.body", "body": rest, "more_body": True})
-                rest = b""
+            await send({"type": "http.response.body", "body": rest, "more_body": True})
+            rest = b""
             await body.drain()
         return {"type": "http.response.body", "body": rest, "more_body": False}
+
+    async def _send_content(self, send: Any, content: ContentBody) -> None:
+        """Send storage content: by the kernel where both ends allow it, else piece by piece."""
+        extensions = cast("dict[str, Any]", self.scope).get("extensions") or {}
+        descriptor = content.fileno() if ZERO_COPY in extensions else None
+        if descriptor is None:
+            async for piece in content:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            return
+        for part in content.parts:
+            if isinstance(part, ByteRange):
+                await send(
+                    {
+                        "type": ZERO_COPY,
+                        "file": descriptor,
+                        "offset": part.first,
+                        "count": part.size_bytes,
+                        "more_body": True,
+                    }
+                )
+            else:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
 
 
 def _body_of(scope: Any, receive: Any) -> AsgiBody:
@@ -143,7 +174,7 @@ def _body_of(scope: Any, receive: Any) -> AsgiBody:
     return AsgiBody(receive, length, expects_continue=expects)
 
 
-async def _cancel_when_gone(body: AsgiBody, receive: Any, scope: trio.CancelScope) -> None:
+async def _cancel_when_gone(body: RequestBody, receive: Any, scope: trio.CancelScope) -> None:
     """Cancel `scope` when the client leaves once its body has been taken."""
     await body.ended.wait()
     while not body.gone and (await receive())["type"] != "http.disconnect":
@@ -194,7 +225,7 @@ async def _serve(dispatcher: Dispatcher) -> Response:
         return _response(Answer(200, [("Cache-Control", "no-cache")], matched=False))
     trace: Trace = scope[TRACE_KEY]
     headers = Headers(scope["headers"])
-    body: AsgiBody = scope[_BODY_KEY]
+    body: RequestBody = scope[BODY_KEY]
     try:
         query = _query(scope["query_string"])
     except ValueError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import trio
+
 Block = bytes | bytearray | memoryview
 
 BLOCK_BYTES = 256 * 1024
@@ -40,6 +42,10 @@ class BodyTooSlow(BodyError):
     """No byte of the body came for longer than the server waits; what came before was kept."""
 
 
+class SinkLost(BodyError):
+    """While the peer was silent another writer took the sink over; what came later was dropped."""
+
+
 class Sink(Protocol):
     """Takes the bytes of one body in order."""
 
@@ -57,6 +63,29 @@ class Sink(Protocol):
         """Take one block, blocking; called from one worker thread at a time.
 
         Raises: as `write`.
+        """
+        ...
+
+    def store_blocking(self, block: Block) -> None:
+        """First half of `write_blocking`: keep the bytes. The other half must follow in order.
+
+        Raises: as `write`.
+        """
+        ...
+
+    def hash_blocking(self, block: Block) -> None:
+        """Second half of `write_blocking`, perhaps on another thread than the first."""
+        ...
+
+    async def rest(self) -> None:
+        """Make what was taken count, and let another writer have the sink while nothing comes."""
+        ...
+
+    async def resume(self) -> None:
+        """Take the sink back after `rest`.
+
+        Raises:
+            SinkLost: another writer has it or has moved on; nothing may be written any more.
         """
         ...
 
@@ -108,4 +137,27 @@ class Body(Protocol):
             BodyTooLarge: it is longer than `limit_bytes`; detected before more than that is held.
             BodyGone, BodyTooSlow: as for `consume`.
         """
+        ...
+
+
+class RequestBody(Body, Protocol):
+    """A body together with what its connection needs to know when the answer is ready."""
+
+    @property
+    def ended(self) -> trio.Event:
+        """Set when the last byte was taken, or the peer has gone or was given up."""
+        ...
+
+    @property
+    def gone(self) -> bool:
+        """The body ended before it was whole: the connection cannot be used again."""
+        ...
+
+    @property
+    def will_end_soon(self) -> bool:
+        """What is left is nothing, or declared and small: reading it keeps the connection."""
+        ...
+
+    async def drain(self) -> None:
+        """Read and drop what is left, within bounds of bytes and time."""
         ...

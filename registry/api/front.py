@@ -154,6 +154,8 @@ class Front:
                 if speaks_v2:
                     headers.append(API_VERSION)
                 message = {**message, "headers": headers}
+            elif message["type"] == "http.response.zerocopysend":
+                sent.body_bytes += message["count"]
             elif message["type"] == "http.response.body":
                 # Counted first: with the last message the server may end the request at once.
                 sent.body_bytes += len(message.get("body", b""))

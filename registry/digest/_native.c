@@ -1,289 +1,178 @@
-/* registry.digest._native: SHA-256 whose state can be taken out and put back.
- *
- * An object serves one thread at a time. `busy` is set, under the GIL, while an update runs without
- * it; whatever else touches the object then gets RuntimeError, and never a half-made state. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+/* registry.digest._native: SHA-256 with a state that travels, a decoder of chunked bodies, and one
+ * call that takes a block from wire to disk through both. */
+#define _GNU_SOURCE            /* pwrite */
+#define _FILE_OFFSET_BITS 64
 
-#include <stdbool.h>
-#include <string.h>
+#include "native.h"
 
-#include "sha256.h"
+#include <errno.h>
+#include <limits.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-/* Below this, giving the GIL back and taking it again costs more than the hash. */
-#define RELEASE_GIL_FROM_BYTES 2048
-
-typedef struct {
-    PyObject *sha256_type;
-    sha256_compress shani; /* NULL where the processor has no SHA extensions */
-} module_state;
+_Static_assert(sizeof(off_t) == sizeof(long long), "an offset of Python's is one of the system's");
 
 typedef struct {
-    PyObject_HEAD
-    sha256_context context;
-    bool busy;
-} Sha256;
+    Decoder *decoder; /* NULL: the block is payload already */
+    Sha256 *hash;     /* NULL: it is hashed elsewhere */
+    int fd;
+    long long offset;
+    uint8_t *bytes;
+    size_t size;
+    /* Results. */
+    size_t payload;
+    size_t consumed;
+    int error; /* errno, or 0 */
+} block_job;
+
+/* Returns 0 or an errno. Signals are left to the interpreter, which sees them after the call. */
+static int
+write_all(int fd, const uint8_t *bytes, size_t size, long long offset)
+{
+    while (size > 0) {
+        ssize_t written = pwrite(fd, bytes, size, offset);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written <= 0) {
+            return written < 0 ? errno : EIO; /* nothing written and no reason given */
+        }
+        bytes += written;
+        size -= (size_t)written;
+        offset += written;
+    }
+    return 0;
+}
+
+/* Runs without the GIL: no Python API. The hash is last, so that it counts only what was written. */
+static void
+do_block(block_job *job)
+{
+    job->payload = job->consumed = job->size;
+    if (job->decoder != NULL) {
+        job->payload = framing_feed(&job->decoder->framing, job->bytes, job->size, &job->consumed);
+    }
+    job->error = write_all(job->fd, job->bytes, job->payload, job->offset);
+    if (job->error == 0 && job->hash != NULL) {
+        sha256_update(&job->hash->context, job->bytes, job->payload);
+    }
+}
+
+static void
+set_busy(const block_job *job, bool busy)
+{
+    if (job->decoder != NULL) {
+        job->decoder->busy = busy;
+    }
+    if (job->hash != NULL) {
+        job->hash->busy = busy;
+    }
+}
 
 static int
-check_not_busy(const Sha256 *self)
+check_type(PyObject *object, PyObject *type, const char *name)
 {
-    if (self->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "another thread is updating this hash");
+    if (object != Py_None && (PyObject *)Py_TYPE(object) != type) {
+        PyErr_Format(PyExc_TypeError, "%s must be one of this module's or None", name);
         return -1;
     }
     return 0;
 }
 
-/* NULL, with ValueError set, for a backend this machine does not have. */
-static sha256_compress
-find_compress(const module_state *state, const char *backend)
+/* Refuses before anything is changed; -1 with an exception set. */
+static int
+check_job(const block_job *job)
 {
-    if (backend == NULL) {
-        return state->shani != NULL ? state->shani : sha256_compress_portable;
+    if (job->decoder != NULL && decoder_check_not_busy(job->decoder) < 0) {
+        return -1;
     }
-    if (strcmp(backend, "portable") == 0) {
-        return sha256_compress_portable;
+    if (job->hash != NULL
+        && (sha256_check_not_busy(job->hash) < 0 || sha256_check_room(job->hash, job->size) < 0)) {
+        return -1;
     }
-    if (strcmp(backend, "shani") == 0 && state->shani != NULL) {
-        return state->shani;
-    }
-    PyErr_Format(PyExc_ValueError, "no SHA-256 backend '%s' on this machine: choose %s", backend,
-                 state->shani != NULL ? "'shani' or 'portable'" : "'portable'");
-    return NULL;
+    return 0;
 }
 
-static Sha256 *
-allocate(PyTypeObject *type)
-{
-    Sha256 *self = PyObject_New(Sha256, type);
-    if (self != NULL) {
-        self->busy = false;
-    }
-    return self;
-}
+PyDoc_STRVAR(write_block_doc,
+"write_block(decoder, hasher, fd, offset, block, start, end, /)\n--\n\n"
+"Decode ``block[start:end]`` in place, write the payload at `offset` of `fd` and hash it, without\n"
+"the GIL. `decoder` and `hasher` may be None.\n\n"
+"Returns what `Decoder.feed` does; the payload before a fault was written and hashed. Raises\n"
+"OSError when it could not all be written: it is not hashed then, but the decoder has gone on.");
 
 static PyObject *
-sha256_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+write_block(PyObject *module, PyObject *args)
 {
-    static char *names[] = {"backend", NULL};
-    const char *backend = NULL;
-    const module_state *state = PyType_GetModuleState(type);
-
-    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "|z:Sha256", names, &backend)) {
-        return NULL;
-    }
-    sha256_compress compress = find_compress(state, backend);
-    if (compress == NULL) {
-        return NULL;
-    }
-    Sha256 *self = allocate(type);
-    if (self != NULL) {
-        sha256_init(&self->context, compress);
-    }
-    return (PyObject *)self;
-}
-
-static void
-sha256_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_Free(self);
-    Py_DECREF(type);
-}
-
-PyDoc_STRVAR(from_state_doc,
-"from_state(state, backend=None)\n--\n\n"
-"Go on from the 108 bytes that `state` gave here or that Go wrote.\n\n"
-"Raises ValueError when they are not a state of SHA-256.");
-
-static PyObject *
-sha256_from_state(PyObject *cls, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"state", "backend", NULL};
-    const char *backend = NULL;
-    const char *problem;
-    Py_buffer bytes;
-    Sha256 *self = NULL;
-    const module_state *state = PyType_GetModuleState((PyTypeObject *)cls);
+    const module_state *state = PyModule_GetState(module);
+    PyObject *decoder, *hash, *block_object;
+    PyObject *result = NULL;
+    Py_buffer block;
+    Py_ssize_t start, end;
+    block_job job = {0};
 
     if (state == NULL
-        || !PyArg_ParseTupleAndKeywords(args, kwargs, "y*|z:from_state", names, &bytes, &backend)) {
+        || !PyArg_ParseTuple(args, "OOiLOnn:write_block", &decoder, &hash, &job.fd, &job.offset,
+                             &block_object, &start, &end)
+        || check_type(decoder, state->decoder_type, "decoder") < 0
+        || check_type(hash, state->sha256_type, "hasher") < 0) {
         return NULL;
     }
-    sha256_compress compress = find_compress(state, backend);
-    if (compress == NULL) {
-        goto exit;
-    }
-    if (bytes.len != SHA256_STATE_BYTES) {
-        PyErr_Format(PyExc_ValueError, "state of SHA-256 has %zd bytes, not %d", bytes.len,
-                     SHA256_STATE_BYTES);
-        goto exit;
-    }
-    self = allocate((PyTypeObject *)cls);
-    if (self == NULL) {
-        goto exit;
-    }
-    problem = sha256_import(&self->context, compress, bytes.buf);
-    if (problem != NULL) {
-        PyErr_Format(PyExc_ValueError, "state of SHA-256 %s", problem);
-        Py_DECREF(self);
-        self = NULL;
-    }
-exit:
-    PyBuffer_Release(&bytes);
-    return (PyObject *)self;
-}
-
-PyDoc_STRVAR(update_doc,
-"update(data, /)\n--\n\n"
-"Hash the bytes of `data`, without the GIL from 2048 bytes up.\n\n"
-"Raises RuntimeError while another thread does; nothing is hashed then.");
-
-static PyObject *
-sha256_update_method(PyObject *object, PyObject *data)
-{
-    Sha256 *self = (Sha256 *)object;
-    PyObject *result = NULL;
-    Py_buffer bytes;
-
-    if (PyObject_GetBuffer(data, &bytes, PyBUF_SIMPLE) < 0) {
+    int flags = decoder == Py_None ? PyBUF_SIMPLE : PyBUF_WRITABLE;
+    if (PyObject_GetBuffer(block_object, &block, flags) < 0) {
         return NULL;
     }
-    /* Not before the buffer is there: to get one may run Python code, and so another thread. */
-    if (check_not_busy(self) < 0) {
+    if (check_range(&block, start, end) < 0) {
         goto exit;
     }
-    size_t size = (size_t)bytes.len;
-    if (size > SHA256_MAX_BYTES - self->context.length) {
-        PyErr_SetString(PyExc_OverflowError, "SHA-256 takes at most 2**61 - 1 bytes");
+    job.decoder = decoder == Py_None ? NULL : (Decoder *)decoder;
+    job.hash = hash == Py_None ? NULL : (Sha256 *)hash;
+    job.bytes = (uint8_t *)block.buf + start;
+    job.size = (size_t)(end - start);
+    if (check_job(&job) < 0) {
         goto exit;
     }
-    if (size >= RELEASE_GIL_FROM_BYTES) {
-        self->busy = true;
-        Py_BEGIN_ALLOW_THREADS
-        sha256_update(&self->context, bytes.buf, size);
-        Py_END_ALLOW_THREADS
-        self->busy = false;
+    set_busy(&job, true);
+    Py_BEGIN_ALLOW_THREADS
+    do_block(&job);
+    Py_END_ALLOW_THREADS
+    set_busy(&job, false);
+    if (job.error != 0) {
+        errno = job.error;
+        PyErr_SetFromErrno(PyExc_OSError);
+        goto exit;
     }
-    else {
-        sha256_update(&self->context, bytes.buf, size);
-    }
-    result = Py_NewRef(Py_None);
+    result = describe_block(job.decoder != NULL ? &job.decoder->framing : NULL, job.payload,
+                            job.consumed);
 exit:
-    PyBuffer_Release(&bytes);
+    PyBuffer_Release(&block);
     return result;
 }
 
-PyDoc_STRVAR(digest_doc,
-"digest()\n--\n\n"
-"Return the 32 bytes of the hash so far; hashing can go on.");
-
-static PyObject *
-sha256_digest_method(PyObject *object, PyObject *Py_UNUSED(ignored))
-{
-    Sha256 *self = (Sha256 *)object;
-    uint8_t digest[SHA256_DIGEST_BYTES];
-
-    if (check_not_busy(self) < 0) {
-        return NULL;
-    }
-    sha256_digest(&self->context, digest);
-    return PyBytes_FromStringAndSize((const char *)digest, sizeof digest);
-}
-
-PyDoc_STRVAR(state_doc,
-"state()\n--\n\n"
-"Return the 108 bytes from which `from_state`, or Go, can go on.");
-
-static PyObject *
-sha256_state_method(PyObject *object, PyObject *Py_UNUSED(ignored))
-{
-    Sha256 *self = (Sha256 *)object;
-    uint8_t state[SHA256_STATE_BYTES];
-
-    if (check_not_busy(self) < 0) {
-        return NULL;
-    }
-    sha256_export(&self->context, state);
-    return PyBytes_FromStringAndSize((const char *)state, sizeof state);
-}
-
-PyDoc_STRVAR(copy_doc,
-"copy()\n--\n\n"
-"Return another hash that stands where this one does.");
-
-static PyObject *
-sha256_copy_method(PyObject *object, PyObject *Py_UNUSED(ignored))
-{
-    Sha256 *self = (Sha256 *)object;
-
-    if (check_not_busy(self) < 0) {
-        return NULL;
-    }
-    Sha256 *twin = allocate(Py_TYPE(object));
-    if (twin != NULL) {
-        twin->context = self->context;
-    }
-    return (PyObject *)twin;
-}
-
-static PyObject *
-sha256_get_length(PyObject *object, void *Py_UNUSED(closure))
-{
-    Sha256 *self = (Sha256 *)object;
-
-    if (check_not_busy(self) < 0) {
-        return NULL;
-    }
-    return PyLong_FromUnsignedLongLong(self->context.length);
-}
-
-static PyObject *
-sha256_get_backend(PyObject *object, void *Py_UNUSED(closure))
-{
-    Sha256 *self = (Sha256 *)object;
-    bool portable = self->context.compress == sha256_compress_portable;
-    return PyUnicode_FromString(portable ? "portable" : "shani");
-}
-
-/* A method that takes keywords has another type than the one a table can hold. */
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
-
-static PyMethodDef sha256_methods[] = {
-    {"copy", sha256_copy_method, METH_NOARGS, copy_doc},
-    {"digest", sha256_digest_method, METH_NOARGS, digest_doc},
-    {"from_state", WITH_KEYWORDS(sha256_from_state), METH_CLASS | METH_VARARGS | METH_KEYWORDS,
-     from_state_doc},
-    {"state", sha256_state_method, METH_NOARGS, state_doc},
-    {"update", sha256_update_method, METH_O, update_doc},
+static PyMethodDef module_methods[] = {
+    {"write_block", write_block, METH_VARARGS, write_block_doc},
     {NULL, NULL, 0, NULL},
 };
 
-static PyGetSetDef sha256_properties[] = {
-    {"backend", sha256_get_backend, NULL, "The compress function in use.", NULL},
-    {"length", sha256_get_length, NULL, "Bytes hashed so far.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
+static PyObject *
+name_backends(const module_state *state)
+{
+    PyObject *names = PyTuple_New((Py_ssize_t)state->backend_count);
 
-PyDoc_STRVAR(sha256_doc,
-"Sha256(backend=None)\n--\n\n"
-"A SHA-256 hash for one thread at a time; the fastest backend unless one is named.");
+    for (size_t i = 0; names != NULL && i < state->backend_count; i++) {
+        PyObject *name = PyUnicode_FromString(state->backends[i]->name);
+        if (name == NULL || PyTuple_SetItem(names, (Py_ssize_t)i, name) < 0) {
+            Py_CLEAR(names);
+        }
+    }
+    return names;
+}
 
-static PyType_Slot sha256_slots[] = {
-    {Py_tp_dealloc, sha256_dealloc},
-    {Py_tp_doc, (void *)sha256_doc},
-    {Py_tp_getset, sha256_properties},
-    {Py_tp_methods, sha256_methods},
-    {Py_tp_new, sha256_new},
-    {0, NULL},
-};
-
-static PyType_Spec sha256_spec = {
-    .name = "registry.digest._native.Sha256",
-    .basicsize = sizeof(Sha256),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = sha256_slots,
-};
+static int
+add_type(PyObject *module, PyType_Spec *spec, const char *name, PyObject **kept)
+{
+    *kept = PyType_FromModuleAndSpec(module, spec, NULL);
+    return *kept == NULL ? -1 : PyModule_AddObjectRef(module, name, *kept);
+}
 
 static int
 module_exec(PyObject *module)
@@ -293,14 +182,12 @@ module_exec(PyObject *module)
     if (state == NULL) {
         return -1;
     }
-    state->shani = sha256_find_shani();
-    state->sha256_type = PyType_FromModuleAndSpec(module, &sha256_spec, NULL);
-    if (state->sha256_type == NULL
-        || PyModule_AddObjectRef(module, "Sha256", state->sha256_type) < 0) {
+    state->backend_count = sha256_find_backends(state->backends);
+    if (add_type(module, &sha256_spec, "Sha256", &state->sha256_type) < 0
+        || add_type(module, &decoder_spec, "Decoder", &state->decoder_type) < 0) {
         return -1;
     }
-    PyObject *backends = state->shani != NULL ? Py_BuildValue("(ss)", "shani", "portable")
-                                              : Py_BuildValue("(s)", "portable");
+    PyObject *backends = name_backends(state);
     int failed = backends == NULL || PyModule_AddObjectRef(module, "backends", backends) < 0;
     Py_XDECREF(backends);
     return failed ? -1 : 0;
@@ -312,6 +199,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     module_state *state = PyModule_GetState(module);
     if (state != NULL) {
         Py_VISIT(state->sha256_type);
+        Py_VISIT(state->decoder_type);
     }
     return 0;
 }
@@ -322,6 +210,7 @@ module_clear(PyObject *module)
     module_state *state = PyModule_GetState(module);
     if (state != NULL) {
         Py_CLEAR(state->sha256_type);
+        Py_CLEAR(state->decoder_type);
     }
     return 0;
 }
@@ -335,8 +224,9 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "registry.digest._native",
-    .m_doc = "SHA-256 whose state can be taken out and put back.",
+    .m_doc = "SHA-256 with a state that travels, and chunked bodies decoded in place.",
     .m_size = sizeof(module_state),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

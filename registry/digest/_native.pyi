@@ -17,3 +17,23 @@ class Sha256:
     def digest(self) -> bytes: ...
     def state(self) -> bytes: ...
     def copy(self) -> Self: ...
+
+@final
+class Decoder:
+    def __new__(cls) -> Self: ...
+    @property
+    def finished(self) -> bool: ...
+    def feed(
+        self, block: Buffer, start: int, end: int, /
+    ) -> tuple[int, int, bool, str | None]: ...
+
+def write_block(
+    decoder: Decoder | None,
+    hasher: Sha256 | None,
+    fd: int,
+    offset: int,
+    block: Buffer,
+    start: int,
+    end: int,
+    /,
+) -> tuple[int, int, bool, str | None]: ...

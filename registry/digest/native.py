@@ -1,7 +1,7 @@
 """SHA-256 by the C module: the fastest, and the one image and packages carry.
 
 The environment variable ``TRIREME_SHA256`` forces the way in which blocks are compressed, for
-tests: ``portable`` or, on x86 processors that have the extensions, ``shani``.
+tests: ``portable`` or, on processors that have the extensions, ``shani`` (x86) or ``armv8``.
 """
 
 from __future__ import annotations
@@ -48,8 +48,13 @@ class Sha256:
         return hasher
 
     @property
+    def inner(self) -> _native.Sha256:
+        """The object of the C module, for its other calls; it stays this hasher's state."""
+        return self._hash
+
+    @property
     def backend(self) -> str:
-        """How blocks are compressed: ``shani`` or ``portable``."""
+        """How blocks are compressed: ``shani``, ``armv8`` or ``portable``."""
         return self._hash.backend
 
     @property

@@ -1,5 +1,5 @@
 /* Cuts a message into blocks, pads it, and writes and reads the state between two pieces.
- * Knows nothing of how a block is compressed. */
+ * How a block is compressed is the business of a backend; which there are is told here. */
 #include "sha256.h"
 
 #include <string.h>
@@ -50,11 +50,27 @@ pending_bytes(const sha256_context *context)
     return (size_t)(context->length % SHA256_BLOCK_BYTES);
 }
 
+size_t
+sha256_find_backends(const sha256_backend *found[SHA256_MAX_BACKENDS])
+{
+    const sha256_backend *candidates[] = {sha256_find_shani(), sha256_find_armv8(),
+                                          &sha256_portable};
+    size_t count = 0;
+
+    _Static_assert(sizeof candidates / sizeof *candidates == SHA256_MAX_BACKENDS, "all fit");
+    for (size_t i = 0; i < SHA256_MAX_BACKENDS; i++) {
+        if (candidates[i] != NULL) {
+            found[count++] = candidates[i];
+        }
+    }
+    return count;
+}
+
 void
-sha256_init(sha256_context *context, sha256_compress compress)
+sha256_init(sha256_context *context, const sha256_backend *backend)
 {
     memset(context, 0, sizeof *context);
-    context->compress = compress;
+    context->backend = backend;
     memcpy(context->chain, initial_chain, sizeof initial_chain);
 }
 
@@ -73,13 +89,13 @@ sha256_update(sha256_context *context, const uint8_t *data, size_t size)
         if (taken < room) {
             return;
         }
-        context->compress(context->chain, context->pending, 1);
+        context->backend->compress(context->chain, context->pending, 1);
         data += taken;
         size -= taken;
     }
     size_t blocks = size / SHA256_BLOCK_BYTES;
     if (blocks > 0) {
-        context->compress(context->chain, data, blocks);
+        context->backend->compress(context->chain, data, blocks);
     }
     memcpy(context->pending, data + blocks * SHA256_BLOCK_BYTES, size % SHA256_BLOCK_BYTES);
 }
@@ -97,7 +113,7 @@ sha256_digest(const sha256_context *context, uint8_t digest[SHA256_DIGEST_BYTES]
     memcpy(tail, context->pending, filled);
     tail[filled] = 0x80;
     put_big_endian(tail + blocks * SHA256_BLOCK_BYTES - 8, context->length * 8, 8);
-    context->compress(chain, tail, blocks);
+    context->backend->compress(chain, tail, blocks);
     put_chain(digest, chain);
 }
 
@@ -112,7 +128,7 @@ sha256_export(const sha256_context *context, uint8_t state[SHA256_STATE_BYTES])
 }
 
 const char *
-sha256_import(sha256_context *context, sha256_compress compress,
+sha256_import(sha256_context *context, const sha256_backend *backend,
               const uint8_t state[SHA256_STATE_BYTES])
 {
     uint64_t length = get_big_endian(state + LENGTH_AT, 8);
@@ -123,7 +139,7 @@ sha256_import(sha256_context *context, sha256_compress compress,
     if (length > SHA256_MAX_BYTES) {
         return "counts more bytes than SHA-256 can take";
     }
-    context->compress = compress;
+    context->backend = backend;
     context->length = length;
     for (size_t i = 0; i < 8; i++) {
         context->chain[i] = (uint32_t)get_big_endian(state + CHAIN_AT + 4 * i, 4);

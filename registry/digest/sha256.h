@@ -1,5 +1,5 @@
 /* SHA-256 (FIPS 180-4) in pieces, with a state that Go can read. No Python API below this header:
- * _native.c is the only file that knows Python. */
+ * the files that know Python include native.h. */
 #ifndef TRIREME_SHA256_H
 #define TRIREME_SHA256_H
 
@@ -18,20 +18,32 @@ typedef void (*sha256_compress)(uint32_t chain[8], const uint8_t *blocks, size_t
 
 extern const uint32_t sha256_round_constants[64];
 
-void sha256_compress_portable(uint32_t chain[8], const uint8_t *blocks, size_t count);
+/* A way to compress, and the name it goes by. */
+typedef struct {
+    const char *name;
+    sha256_compress compress;
+} sha256_backend;
 
-/* The compress function on x86 SHA extensions, or NULL where compiler or processor lack them. */
-sha256_compress sha256_find_shani(void);
+extern const sha256_backend sha256_portable;
+
+/* NULL where compiler or processor lack the extensions: those of x86, and those of 64-bit ARM. */
+const sha256_backend *sha256_find_shani(void);
+const sha256_backend *sha256_find_armv8(void);
+
+#define SHA256_MAX_BACKENDS 3
+
+/* Those that work on this machine, the fastest first; the last is the portable one. */
+size_t sha256_find_backends(const sha256_backend *found[SHA256_MAX_BACKENDS]);
 
 /* `pending` holds the last `length % 64` bytes of the message, which filled no block yet. */
 typedef struct {
-    sha256_compress compress;
+    const sha256_backend *backend;
     uint64_t length;
     uint32_t chain[8];
     uint8_t pending[SHA256_BLOCK_BYTES];
 } sha256_context;
 
-void sha256_init(sha256_context *context, sha256_compress compress);
+void sha256_init(sha256_context *context, const sha256_backend *backend);
 
 /* The caller keeps the total within SHA256_MAX_BYTES. */
 void sha256_update(sha256_context *context, const uint8_t *data, size_t size);
@@ -43,7 +55,7 @@ void sha256_digest(const sha256_context *context, uint8_t digest[SHA256_DIGEST_B
 void sha256_export(const sha256_context *context, uint8_t state[SHA256_STATE_BYTES]);
 
 /* Returns NULL, or what is wrong with the state; the context is untouched then. */
-const char *sha256_import(sha256_context *context, sha256_compress compress,
+const char *sha256_import(sha256_context *context, const sha256_backend *backend,
                           const uint8_t state[SHA256_STATE_BYTES]);
 
 #endif

@@ -107,10 +107,12 @@ compress_block(uint32_t chain[8], const uint8_t *block)
     chain[7] += h;
 }
 
-void
-sha256_compress_portable(uint32_t chain[8], const uint8_t *blocks, size_t count)
+static void
+compress_portable(uint32_t chain[8], const uint8_t *blocks, size_t count)
 {
     for (; count > 0; count--, blocks += SHA256_BLOCK_BYTES) {
         compress_block(chain, blocks);
     }
 }
+
+const sha256_backend sha256_portable = {"portable", compress_portable};

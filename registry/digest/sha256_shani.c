@@ -86,9 +86,10 @@ compress_shani(uint32_t chain[8], const uint8_t *blocks, size_t count)
 
 /* CPUID leaf 1, ECX: SSSE3 is bit 9, SSE4.1 bit 19. Leaf 7, EBX: SHA is bit 29. The registers used
  * are those of SSE, so that the operating system need not be asked. */
-sha256_compress
+const sha256_backend *
 sha256_find_shani(void)
 {
+    static const sha256_backend backend = {"shani", compress_shani};
     const unsigned int sse = (1u << 9) | (1u << 19);
     unsigned int eax, ebx, ecx, edx;
 
@@ -98,12 +99,12 @@ sha256_find_shani(void)
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(ebx & (1u << 29))) {
         return NULL;
     }
-    return compress_shani;
+    return &backend;
 }
 
 #else
 
-sha256_compress
+const sha256_backend *
 sha256_find_shani(void)
 {
     return NULL;

@@ -14,8 +14,10 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
 from registry.server.connection import Connection
+from registry.server.engine import ActiveUploads, Engine
 from registry.server.listen import Listener
 from registry.server.protocol import MAX_HEAD_BYTES
+from registry.server.transport import PlainStream, TlsStream
 
 log = logging.getLogger("registry.server")
 
@@ -35,11 +37,13 @@ class ServerSettings:
         drain_s: How long running requests may go on after the stop; 0 ends them at once.
         tls: The context of TLS listeners, None for plain ones.
         max_connections: More than these wait in the kernel's queue.
+        active: Counts uploads over all workers of the host; None when there is only this one.
     """
 
     drain_s: float
     tls: ssl.SSLContext | None = None
     max_connections: int = MAX_CONNECTIONS
+    active: ActiveUploads | None = None
 
 
 class _Log:
@@ -84,7 +88,8 @@ class _Server:
         self._context = context
         self._config = _engine_config()
         self._slots = trio.CapacityLimiter(settings.max_connections)
-        self._streams: set[trio.SocketStream | trio.SSLStream[trio.SocketStream]] = set()
+        self._engine = Engine(settings.active)
+        self._streams: set[PlainStream | TlsStream] = set()
         self.idle = trio.Event()
         self.idle.set()
 
@@ -105,17 +110,15 @@ class _Server:
                 raise
             nursery.start_soon(self._connection, stream, holder)
 
-    async def _connection(self, plain: trio.SocketStream, holder: object) -> None:
-        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = plain
-        if self._settings.tls is not None:
-            stream = trio.SSLStream(
-                plain, self._settings.tls, server_side=True, https_compatible=True
-            )
+    async def _connection(self, accepted: trio.SocketStream, holder: object) -> None:
+        plain = PlainStream(accepted)
+        tls = self._settings.tls
+        stream = TlsStream(plain, tls) if tls is not None else plain
         if not self._streams:
             self.idle = trio.Event()
         self._streams.add(stream)
         try:
-            await Connection(self._app, self._config, self._context, stream).run()
+            await Connection(self._app, self._config, self._context, self._engine, stream).run()
         finally:
             self._slots.release_on_behalf_of(holder)
             self._streams.discard(stream)
@@ -131,9 +134,7 @@ class _Server:
         if self._streams:
             log.warning("closing %d connections that did not finish", len(self._streams))
         for stream in list(self._streams):
-            transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-            with trio.CancelScope(shield=True):
-                await trio.aclose_forcefully(transport)
+            stream.break_off()
 
 
 async def serve(

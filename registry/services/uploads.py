@@ -22,7 +22,7 @@ from registry.services.blobs import Blob
 from registry.services.policy import Change, Policy
 from registry.storage.repositories import Membership
 from registry.storage.uploads import DigestMismatch, UploadStatus, UploadStore, UploadWriter
-from registry.stream import Body, BodyError
+from registry.stream import Body, BodyError, SinkLost
 
 COMMIT_TIMEOUT_S = 600.0  # a fsync of many GiB on a slow disk; the client waits meanwhile
 KEEP_TIMEOUT_S = 30.0  # to record what came before a body broke off
@@ -186,6 +186,8 @@ class UploadService:
             received = await body.consume(writer)
         except DriverError:
             raise
+        except SinkLost as exc:
+            raise OutOfOrder(await self.status(name, upload_id), str(exc)) from exc
         except BodyError as exc:
             await _keep(writer, start)
             raise errors.UploadBodyInvalid(str(exc)) from exc

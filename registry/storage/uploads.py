@@ -18,8 +18,10 @@ import binascii
 import errno
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -28,14 +30,21 @@ import msgspec
 import trio
 
 from drivers.contract import Driver, Reader, UploadSession
-from drivers.errors import DriverError, OffsetMismatch, OutOfSpace, PathNotFound, Unavailable
+from drivers.errors import (
+    DriverError,
+    OffsetMismatch,
+    OutOfSpace,
+    PathNotFound,
+    Unavailable,
+    UploadBusy,
+)
 from drivers.errors import StateInvalid as DriverStateInvalid
 from registry.digest import CANONICAL, Digest, Hasher, StateInvalid, new_hasher, restore_hasher
 from registry.oci.names import RepositoryName, UploadId
 from registry.oci.upload_state import format_time
 from registry.storage import paths
 from registry.storage.blobs import BlobStore
-from registry.stream import Block
+from registry.stream import Block, SinkLost
 
 log = logging.getLogger("registry.storage")
 
@@ -144,24 +153,19 @@ class UploadStore:
         Raises:
             drivers.errors.UploadBusy: another writer, here or in another process, holds it.
         """
-        path = paths.upload_data(name, upload_id)
         for _ in range(OPEN_TRIES):
             standing = await self._standing(name, upload_id)
             if standing is None:
                 return None
             offset = standing.status.offset
             try:
-                if standing.driver_state is not None:
-                    session = await self._driver.open_upload(path, state=standing.driver_state)
-                elif standing.has_data:
-                    session = await self._driver.open_upload(path, offset=offset)
-                else:
-                    session = await self._driver.open_upload(path)
+                session = await self._open_session(standing)
             except _OUTDATED as exc:
                 # Ended or gone on since the look; if not, then it is damaged beyond use.
                 log.warning("upload %s of %s cannot be opened: %s", upload_id, name, exc)
                 continue
             writer = UploadWriter(self._driver, self._blobs, session, name, upload_id)
+            writer.reopen = partial(self._reopen, name, upload_id)
             try:
                 # Another writer may have moved on between the look and the claim.
                 again = await self._standing(name, upload_id)
@@ -176,6 +180,36 @@ class UploadStore:
                 raise
             await writer.aclose()
         return None
+
+    async def _open_session(self, standing: _Standing) -> UploadSession:
+        status = standing.status
+        path = paths.upload_data(status.name, status.upload_id)
+        if standing.driver_state is not None:
+            return await self._driver.open_upload(path, state=standing.driver_state)
+        if standing.has_data:
+            return await self._driver.open_upload(path, offset=status.offset)
+        return await self._driver.open_upload(path)
+
+    async def _reopen(
+        self, name: RepositoryName, upload_id: UploadId, offset: int
+    ) -> UploadSession | None:
+        """Claim an upload again that should still stand at `offset`, None when it does not."""
+        standing = await self._standing(name, upload_id)
+        if standing is None or standing.status.offset != offset:
+            return None
+        try:
+            session = await self._open_session(standing)
+        except (UploadBusy, *_OUTDATED):
+            return None
+        try:
+            again = await self._standing(name, upload_id)
+        except BaseException:
+            await session.aclose()
+            raise
+        if again is None or again.status.offset != offset:
+            await session.aclose()
+            return None
+        return session
 
     async def remove(self, name: RepositoryName, upload_id: UploadId) -> bool:
         """Remove what is left of an upload and say whether there was anything."""
@@ -278,6 +312,8 @@ class UploadWriter:
         self._hasher: Hasher | None = new_hasher(CANONICAL)
         self._also: Hasher | None = None
         self._descriptor = session.fileno()
+        self._resting = False
+        self.reopen: Callable[[int], Awaitable[UploadSession | None]] | None = None
 
     @property
     def offset(self) -> int:
@@ -315,7 +351,12 @@ class UploadWriter:
             return await hash_content(reader, algorithm, self.offset)
 
     def write_blocking(self, block: Block) -> None:
-        """Write and hash one block on this thread.
+        """Write and hash one block on this thread; see `registry.stream.Sink`."""
+        self.store_blocking(block)
+        self.hash_blocking(block)
+
+    def store_blocking(self, block: Block) -> None:
+        """Write one block on this thread.
 
         Raises:
             OutOfSpace, Unavailable: the store refused; `offset` is unchanged.
@@ -331,10 +372,10 @@ class UploadWriter:
             full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             kind = OutOfSpace if full else Unavailable
             raise kind(self._driver.name, self._session.path, exc.strerror or str(exc)) from exc
-        self._update(view)
         self._session.advance(start + written)
 
-    def _update(self, block: Block) -> None:
+    def hash_blocking(self, block: Block) -> None:
+        """Hash one block that was stored, on this thread; blocks must come in order."""
         if self._hasher is not None:
             self._hasher.update(block)
         if self._also is not None:
@@ -350,10 +391,32 @@ class UploadWriter:
             await self._session.write(block, at=start)
         finally:
             if self._session.offset > start:  # a cancelled write may count its block all the same
-                self._update(block)
+                self.hash_blocking(block)
+
+    async def rest(self) -> None:
+        """Record what came and give the claim back while the peer is silent."""
+        if not self._resting:
+            await self.checkpoint()
+            await self._session.aclose()
+            self._resting = True
+
+    async def resume(self) -> None:
+        """Claim the upload again.
+
+        Raises:
+            SinkLost: another writer holds it or has moved it on.
+        """
+        if not self._resting:
+            return
+        session = await self.reopen(self.offset) if self.reopen is not None else None
+        if session is None:
+            raise SinkLost("another request took this upload over while the client was silent")
+        self._session, self._descriptor, self._resting = session, session.fileno(), False
 
     async def checkpoint(self) -> None:
         """Make everything up to `offset` durable and recorded: it may be acknowledged then."""
+        if self._resting:
+            return
         state = await self._session.checkpoint()
         offset = self._session.offset
         saved = self._hasher.state() if self._hasher is not None else None
