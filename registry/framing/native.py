@@ -29,11 +29,12 @@ class NativeDecoder:
 def write_block(
     decoder: NativeDecoder | None,
     hasher: Sha256 | None,
-    fd: int,
-    offset: int,
     block: Block,
     start: int,
     end: int,
+    *,
+    fd: int,
+    offset: int,
 ) -> Fed:
     """Take a block to disk in one call of C; see `registry.framing.write_block`."""
     inner_decoder = decoder._decoder if decoder is not None else None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-
 from registry.digest.claim import Claim
 from registry.framing.contract import (
     MAX_HEAD_BYTES,

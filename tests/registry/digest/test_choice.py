@@ -25,6 +25,7 @@ print(implementation, getattr(hasher, "backend", "-"), hasher.digest().hex[:8])
 
 WITHOUT = """
 import sys
+import registry.stream  # what it takes from elsewhere may need ctypes, and is not in question
 for name in {absent!r}:
     sys.modules[name] = None
 from registry.digest import implementation, implementations
