@@ -86,15 +86,32 @@ def test_from_state_refuses_other_arguments(arguments: tuple[object, ...]) -> No
         native.Sha256.from_state(*arguments)
 
 
-def test_the_type_cannot_be_changed_or_derived_from() -> None:
+@pytest.mark.parametrize("kind", [native.Sha256, native.Decoder])
+def test_a_type_cannot_be_changed_or_derived_from(kind: type) -> None:
     with pytest.raises(TypeError):
-        native.Sha256.update = None
+        kind.update = None
     with pytest.raises(TypeError):
-        type("Derived", (native.Sha256,), {})
+        type("Derived", (kind,), {})
 
 
-def test_nothing_is_left_of_dropped_hashes() -> None:
-    """Refused constructions and copies included; a heap type counts its instances."""
+@pytest.mark.parametrize("arguments", [(), (b"", 0, 0), (bytearray(), 0), (bytearray(), "0", 0)])
+def test_a_decoder_refuses_other_arguments(arguments: tuple[object, ...]) -> None:
+    with pytest.raises(TypeError):
+        native.Decoder().feed(*arguments)
+    with pytest.raises(TypeError):
+        native.Decoder(1)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "hasher"), [(native.Sha256(), None), (None, native.Decoder()), (7, 7)]
+)
+def test_writing_refuses_what_is_not_of_its_types(decoder: object, hasher: object) -> None:
+    with pytest.raises(TypeError, match="must be one of this module's or None"):
+        native.write_block(decoder, hasher, -1, 0, bytearray(), 0, 0)
+
+
+def test_nothing_is_left_of_dropped_objects() -> None:
+    """Refused constructions, copies and calls included; a heap type counts its instances."""
 
     def use() -> None:
         hasher = native.Sha256()
@@ -105,15 +122,29 @@ def test_nothing_is_left_of_dropped_hashes() -> None:
                 native.Sha256.from_state(state)
         with pytest.raises(ValueError):
             native.Sha256("md5")
+        decoder = native.Decoder()
+        assert decoder.feed(block, 0, 5000) == (4994, 5000, False, None)
+        with pytest.raises(OSError):
+            native.write_block(decoder, hasher, -1, 0, block, 0, 5)
+        assert native.write_block(native.Decoder(), None, -1, 0, bytearray(b"?"), 0, 1)[3]
+        with pytest.raises(ValueError):
+            native.write_block(decoder, hasher, -1, 0, block, 0, 9999)
 
+    block = bytearray(5000)
+    block[:6] = b"ffff\r\n"
+    counted = [native.Sha256, native.Decoder, block, None]
     use()
+    block[:6] = b"ffff\r\n"
     gc.collect()
-    before = sys.getrefcount(native.Sha256)
+    before = [sys.getrefcount(thing) for thing in counted]
     for _ in range(50):
+        block[:6] = b"ffff\r\n"
         use()
     gc.collect()
-    after = sys.getrefcount(native.Sha256)  # not within the assertion, which holds one itself
-    assert after == before
+    after = [sys.getrefcount(thing) for thing in counted]  # not within the assertion, which holds
+    assert after[:3] == before[:3]
+    assert abs(after[3] - before[3]) < 50
+    block.extend(b"free")  # BufferError if anything still exported it
 
 
 def test_a_second_load_of_the_module_is_independent() -> None:
@@ -128,6 +159,13 @@ old = first.Sha256()
 del sys.modules["registry.digest._native"], first, spec
 gc.collect()
 old.update(b"abc")
+assert second.Decoder().feed(bytearray(b"5\\r\\n"), 0, 3) == (0, 3, False, None)
+try:
+    second.write_block(None, old, -1, 0, b"", 0, 0)
+except TypeError:
+    pass
+else:
+    sys.exit("an object of the other module was taken")
 twin = second.Sha256.from_state(old.copy().state())
 assert twin.digest() == old.digest()
 print(old.digest().hex()[:8])
