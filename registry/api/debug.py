@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from registry.api.front import Receive, Scope, Send
-from registry.health import Health
-from registry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +14,13 @@ class DebugApp:
     """An ASGI application for ``http.debug``.
 
     Attributes:
-        health: Answers ``/debug/health``.
-        metrics: Answers `metrics_path`.
+        health: Returns status and document of ``/debug/health``.
+        metrics: Returns text and content type of `metrics_path`.
         metrics_path: ``http.debug.prometheus.path``; "" when metrics are switched off.
     """
 
-    health: Health
-    metrics: Metrics
+    health: Callable[[], Awaitable[tuple[int, bytes]]]
+    metrics: Callable[[], Awaitable[tuple[bytes, str]]]
     metrics_path: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,10 +30,10 @@ class DebugApp:
         if scope["method"] not in ("GET", "HEAD"):
             await _send(send, 405, b"text/plain", b"method not allowed\n", (b"allow", b"GET"))
         elif scope["path"] == "/debug/health":
-            status, document = self.health.health_document()
+            status, document = await self.health()
             await _send(send, status, b"application/json", document)
         elif self.metrics_path and scope["path"] == self.metrics_path:
-            text, content_type = await self.metrics.render_async()
+            text, content_type = await self.metrics()
             await _send(send, 200, content_type.encode("ascii"), text)
         else:
             await _send(send, 404, b"text/plain", b"404 page not found\n")

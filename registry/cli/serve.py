@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -32,6 +33,7 @@ def serve_command(config: str | None) -> None:
     except ConfigurationError as exc:
         raise click.ClickException(f"configuration error: {exc}") from exc
     try:
-        run(loaded, os.environ)
+        status = run(loaded, os.environ)
     except StartError as exc:
         raise click.ClickException(str(exc)) from exc
+    sys.exit(status)

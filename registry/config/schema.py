@@ -459,6 +459,10 @@ class Policy(Section, frozen=True, kw_only=True):
 class Trireme(Section, frozen=True, kw_only=True):
     """Our own keys. A Go registry ignores the whole map."""
 
+    workers: Annotated[
+        int, Key("how many processes serve", version="own", default="one per core")
+    ] = 0
+
 
 class Configuration(Section, frozen=True, kw_only=True):
     """The whole of it."""

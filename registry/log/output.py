@@ -49,6 +49,7 @@ def setup(
     *,
     loggers: Sequence[str] = LOGGERS,
     max_lines: int = MAX_LINES,
+    threaded: bool = True,
 ) -> Iterator[LineWriter]:
     """Send what the named loggers say to `stream` while the block runs, never blocking a caller.
 
@@ -65,6 +66,8 @@ def setup(
         stream: Where lines go; standard error as it is when the block begins.
         loggers: Names of the loggers that are taken over, with all below them.
         max_lines: Lines that may wait for the stream.
+        threaded: False for a process that must have no thread, since it forks: lines are then
+            written by whoever logs, who may have to wait for the stream.
 
     Yields:
         The writer; its ``dropped`` is the number of lines lost so far.
@@ -91,19 +94,22 @@ def setup(
         report=report,
         max_lines=max_lines,
     )
-    handler = _WriterHandler(writer, line_formatter)
-    before: list[tuple[logging.Logger, int, bool]] = []
+    handler: logging.Handler = _WriterHandler(writer, line_formatter)
+    if not threaded:
+        handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+        handler.setFormatter(line_formatter)
+    before: list[tuple[logging.Logger, int, bool, list[logging.Handler]]] = []
     for name in loggers:
         logger = logging.getLogger(name)
-        before.append((logger, logger.level, logger.propagate))
+        before.append((logger, logger.level, logger.propagate, logger.handlers))
         logger.setLevel(number)
         logger.propagate = False
-        logger.addHandler(handler)
+        logger.handlers = [handler]  # what a parent process set up is not ours to write to
     try:
         yield writer
     finally:
-        for logger, level_before, propagate in before:
-            logger.removeHandler(handler)
+        for logger, level_before, propagate, handlers in before:
+            logger.handlers = handlers
             logger.setLevel(level_before)
             logger.propagate = propagate
         writer.close()

@@ -7,6 +7,7 @@ side in tests. Series are those of distribution v3, with v2.8's where the two di
 
 from registry.metrics.exposition import Metrics
 from registry.metrics.http import HANDLERS, METHODS, OTHER, RequestMeter
+from registry.metrics.merge import merge
 from registry.metrics.storage import CacheResult
 
-__all__ = ["HANDLERS", "METHODS", "OTHER", "CacheResult", "Metrics", "RequestMeter"]
+__all__ = ["HANDLERS", "METHODS", "OTHER", "CacheResult", "Metrics", "RequestMeter", "merge"]

@@ -22,6 +22,7 @@ class Started:
         free_bytes: Room that is left there, None where the store does not tell.
         port: The TCP port that was bound; 0 for a Unix socket.
         debug_port: That of the debug listener; 0 for none.
+        workers: How many processes serve.
     """
 
     version: str
@@ -31,6 +32,7 @@ class Started:
     free_bytes: int | None
     port: int
     debug_port: int
+    workers: int = 1
 
 
 def render(config: Configuration, started: Started) -> str:
@@ -49,7 +51,8 @@ def render(config: Configuration, started: Started) -> str:
             paths += f" and {debug.prometheus.path}"
         host = debug.address.host if debug.address else ""
         rows.append(("debug", f"http://{host or 'localhost'}:{started.debug_port}, {paths}"))
-    head = f"Trireme {started.version}, SHA-256 by {started.digest}"
+    processes = f", {started.workers} workers" if started.workers > 1 else ""
+    head = f"Trireme {started.version}, SHA-256 by {started.digest}{processes}"
     return "\n".join([head, *(f"  {name:<14}{text}" for name, text in rows)]) + "\n"
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import trio
@@ -57,6 +57,9 @@ log = logging.getLogger("registry")
 
 PROBE_PATH = "/.trireme-probe"
 
+Answer = Callable[[], Awaitable[bytes]]
+"""What a worker says to its siblings' questions."""
+
 
 class StartError(Exception):
     """The registry cannot start; the text says what is wrong and how to mend it."""
@@ -75,7 +78,9 @@ class Services:
     purge: PurgeService
 
 
-def make_services(config: Configuration, driver: Driver, access: AccessController) -> Services:
+def make_services(
+    config: Configuration, driver: Driver, access: AccessController, secret: bytes
+) -> Services:
     """Return the services over one driver."""
     policy = Policy(
         read_only=config.storage.maintenance.readonly.enabled,
@@ -106,7 +111,7 @@ def make_services(config: Configuration, driver: Driver, access: AccessControlle
         tags=TagsApi(TagService(tag_store, catalog), config.tags.maxtags),
         manifests=ManifestsApi(manifests),
         blobs=BlobsApi(blobs),
-        uploads=UploadsApi(uploads, blobs, _secret(config)),
+        uploads=UploadsApi(uploads, blobs, secret),
         referrers=ReferrersApi(referrers),
     )
     urls = UrlPolicy(config.http.host, url_prefix(config), relative=config.http.relativeurls)
@@ -115,13 +120,10 @@ def make_services(config: Configuration, driver: Driver, access: AccessControlle
     return Services(Dispatcher(resources, access, urls, extra), purge)
 
 
-def _secret(config: Configuration) -> bytes:
+def upload_secret(config: Configuration) -> bytes:
+    """Return ``http.secret``, or a random one that lives as long as this process."""
     if config.http.secret:
         return config.http.secret.encode()
-    log.info(
-        "http.secret is not set: a random one is used, so an upload begun here cannot be continued "
-        "by a Go registry on the same storage"
-    )
     return secrets.token_bytes(32)
 
 

@@ -1,13 +1,14 @@
-"""Runs the registry in this process until a signal says stop."""
+"""Runs the registry in one process, alone or as one of several workers, until told to stop."""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, ExitStack, closing
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TextIO, cast
 
@@ -21,63 +22,81 @@ from registry.api.debug import DebugApp
 from registry.api.front import AsgiApp, Front
 from registry.app import create_app
 from registry.config import Loaded
-from registry.log import AccessLog, setup
-from registry.metrics import Metrics
+from registry.health import Health
+from registry.log import AccessLog
+from registry.metrics import Metrics, merge
 from registry.serve import banner, parts
+from registry.serve.control import ControlSockets, merge_health
 from registry.serve.parts import StartError
-from registry.server import Listener, ServerSettings, bind_tcp, serve
+from registry.serve.shared import WorkerSlot
+from registry.serve.supervisor import ONLY, READY, Place
+from registry.server import Listener, ServerSettings, serve
 
 log = logging.getLogger("registry")
 
 PURGE_JITTER_S = 3600.0  # instances that start together must not walk the store together
 
 
-def run(loaded: Loaded, environ: Mapping[str, str], out: TextIO | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; blocks.
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What the registry listens on.
 
-    Args:
-        loaded: The configuration.
-        environ: For sockets passed by systemd.
-        out: Where the start banner goes; standard error.
-
-    Raises:
-        StartError: something that the configuration names cannot be used.
+    Attributes:
+        main: Clients.
+        debug: Operators; None for nobody.
     """
-    config = loaded.configuration
-    with ExitStack() as stack:
-        fields = {name: str(value) for name, value in config.log.fields.items()}
-        level = config.loglevel or config.log.level
-        stack.enter_context(setup(level, config.log.formatter, fields, config.log.reportcaller))
-        access_log = stack.enter_context(AccessLog(disabled=config.log.accesslog.disabled))
-        for warning in loaded.warnings:
-            severity = logging.DEBUG if warning.quiet else logging.WARNING
-            log.log(severity, "configuration: %s", warning)
-        process = Process(loaded, access_log, environ, out or sys.stderr)
-        try:
-            trio.run(process.run)
-        except* StartError as group:
-            raise _first(group) from None
+
+    main: Listener
+    debug: Listener | None
 
 
-def _first(group: BaseExceptionGroup[StartError]) -> StartError:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, StartError)
-    return found
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a process knows when it is one of several.
+
+    Attributes:
+        place: Its place among them.
+        slot: Its numbers in the shared table.
+        control: How it asks its siblings.
+    """
+
+    place: Place
+    slot: WorkerSlot
+    control: ControlSockets
 
 
 class Process:
-    """One process's registry, from the sockets to the driver."""
+    """One process's registry, from the sockets to the driver.
+
+    Args:
+        loaded: The configuration.
+        secret: Signs the states of uploads; the same in every worker.
+        sockets: Bound and listening.
+        access_log: One line per request.
+        out: Where the start banner goes.
+        worker: Its place among several; None when it is alone.
+        workers: How many there are, for the banner.
+    """
 
     def __init__(
-        self, loaded: Loaded, access_log: AccessLog, environ: Mapping[str, str], out: TextIO
+        self,
+        loaded: Loaded,
+        secret: bytes,
+        sockets: Sockets,
+        access_log: AccessLog,
+        *,
+        out: TextIO | None = None,
+        worker: Worker | None = None,
+        workers: int = 1,
     ) -> None:
         self._loaded = loaded
         self._config = loaded.configuration
+        self._secret = secret
+        self._sockets = sockets
         self._access_log = access_log
-        self._environ = environ
-        self._out = out
+        self._out = out or sys.stderr
+        self._worker = worker
+        self._workers = workers
         self._metrics = Metrics(version=__version__, digest=digest.implementation)
         self._stop = trio.Event()
 
@@ -87,14 +106,16 @@ class Process:
         Raises:
             StartError: see `registry.serve.parts`.
         """
-        config = self._config
+        config, worker = self._config, self._worker
+        first = worker is None or worker.place.first
         tls = parts.make_tls(config)
         access = await parts.make_access(config)
         async with AsyncExitStack() as stack:
             driver = await self._open_driver(stack)
-            await parts.check_storage(config, driver)
+            if first:
+                await parts.check_storage(config, driver)
             health = parts.make_health(config, driver)
-            services = parts.make_services(config, driver, access)
+            services = parts.make_services(config, driver, access, self._secret)
             front = Front(
                 app=cast("AsgiApp", create_app(services.dispatcher)),
                 match=services.dispatcher.match,
@@ -103,22 +124,33 @@ class Process:
                 metrics=self._metrics,
                 access_log=self._access_log,
             )
-            listener = parts.make_listener(config, self._environ)
-            stack.enter_context(closing(listener))
-            debug = self._debug_listener(stack)
-            port, debug_port = listener.port, debug.port if debug else 0
+            stack.enter_context(closing(self._sockets.main))
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._watch_signals, nursery.cancel_scope)
+                if worker is not None:
+                    nursery.start_soon(self._watch_parent, worker.place.lifeline)
+                    await nursery.start(
+                        worker.control.answer, worker.place.slot, self._answers(health)
+                    )
                 await nursery.start(health.run)
-                if debug is not None:
-                    debug_app = DebugApp(health, self._metrics, self._metrics_path())
-                    plain = ServerSettings(drain_s=0.0)
-                    await nursery.start(partial(serve, debug_app, debug, plain, trio.Event()))
-                jitter_s = random.uniform(0, PURGE_JITTER_S)  # noqa: S311  # no secret
-                nursery.start_soon(services.purge.run, jitter_s)
-                await self._print_banner(driver, port, debug_port)
-                settings = ServerSettings(drain_s=config.http.drain_s, tls=tls)
-                await serve(front, listener, settings, self._stop)
+                await self._serve_debug(nursery, stack, health)
+                if worker is None or worker.place.slot == 0:  # once per host
+                    jitter_s = random.uniform(0, PURGE_JITTER_S)  # noqa: S311  # no secret
+                    nursery.start_soon(services.purge.run, jitter_s)
+                if first:
+                    await self._print_banner(driver)
+                    if not config.http.secret:
+                        log.info(
+                            "http.secret is not set: a random one is used, so a Go registry on the "
+                            "same storage cannot go on with uploads that began here"
+                        )
+                self._say_ready(driver)
+                settings = ServerSettings(
+                    drain_s=config.http.drain_s,
+                    tls=tls,
+                    siblings=worker.slot if worker else None,
+                )
+                await serve(front, self._sockets.main, settings, self._stop)
                 nursery.cancel_scope.cancel()
         log.info("stopped")
 
@@ -133,24 +165,47 @@ class Process:
         except InvalidParameters as exc:
             raise StartError(f"storage.{storage.driver}.{exc.path}: {exc.reason}") from exc
 
-    def _debug_listener(self, stack: AsyncExitStack) -> Listener | None:
-        address = self._config.http.debug.address
-        if address is None:
-            return None
-        try:
-            listener = bind_tcp(address.host, address.port)
-        except OSError as exc:
-            text = f"http.debug.addr: cannot listen on {address}: {exc.strerror or exc}"
-            if self._loaded.built_in:
-                log.warning("%s; going on without metrics and /debug/health", text)
-                return None
-            raise StartError(f"{text}; choose another or leave http.debug out") from exc
+    async def _serve_debug(
+        self, nursery: trio.Nursery, stack: AsyncExitStack, health: Health
+    ) -> None:
+        listener = self._sockets.debug
+        if listener is None:
+            return
         stack.enter_context(closing(listener))
-        return listener
-
-    def _metrics_path(self) -> str:
         prometheus = self._config.http.debug.prometheus
-        return prometheus.path if prometheus.enabled else ""
+        app = DebugApp(
+            partial(self._whole_health, health),
+            self._whole_metrics,
+            prometheus.path if prometheus.enabled else "",
+        )
+        settings = ServerSettings(drain_s=0.0)
+        await nursery.start(partial(serve, app, listener, settings, trio.Event()))
+
+    def _answers(self, health: Health) -> dict[str, parts.Answer]:
+        async def metrics() -> bytes:
+            return (await self._metrics.render_async())[0]
+
+        async def failures() -> bytes:
+            return health.health_document()[1]
+
+        return {"metrics": metrics, "health": failures}
+
+    async def _ask_siblings(self, question: str) -> list[bytes]:
+        worker = self._worker
+        if worker is None:
+            return []
+        return await worker.control.ask_others(worker.place.slot, question)
+
+    async def _whole_metrics(self) -> tuple[bytes, str]:
+        """Return the metrics of all workers, summed."""
+        text, content_type = await self._metrics.render_async()
+        others = await self._ask_siblings("metrics")
+        return await trio.to_thread.run_sync(merge, [text, *others]), content_type
+
+    async def _whole_health(self, health: Health) -> tuple[int, bytes]:
+        """Return what fails in any worker."""
+        own = health.health_document()[1]
+        return merge_health([own, *await self._ask_siblings("health")])
 
     async def _watch_signals(
         self,
@@ -158,22 +213,39 @@ class Process:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Stop at the first SIGTERM or SIGINT, at once at the second."""
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        """Stop at SIGTERM (alone also SIGINT); at once at a second one, or at SIGUSR1."""
+        watched = {signal.SIGTERM, signal.SIGUSR1}
+        if self._worker is None:
+            watched.add(signal.SIGINT)
+        with trio.open_signal_receiver(*watched) as signals:
             task_status.started()
             async for number in signals:
-                if self._stop.is_set():
-                    log.warning("second signal: stopping at once")
+                repeated = self._worker is None and self._stop.is_set()
+                if repeated or number == signal.SIGUSR1:
+                    log.warning("stopping at once")
                     everything.cancel()
                     return
-                log.info("%s: finishing what is running", signal.Signals(number).name)
-                self._stop.set()
+                if not self._stop.is_set():
+                    log.info("%s: finishing what is running", signal.Signals(number).name)
+                    self._stop.set()
 
-    async def _print_banner(self, driver: Driver, port: int, debug_port: int) -> None:
+    async def _watch_parent(self, lifeline: int) -> None:
+        """Stop when the parent is gone: nobody would replace or stop this worker any more."""
+        await trio.lowlevel.wait_readable(lifeline)
+        log.warning("the supervisor is gone: finishing what is running")
+        self._stop.set()
+
+    def _say_ready(self, driver: Driver) -> None:
+        if self._worker is not None:
+            word = ONLY if driver.properties.process_local else READY
+            os.write(self._worker.place.ready, word)
+
+    async def _print_banner(self, driver: Driver) -> None:
         try:
             free = await driver.free_bytes()
         except DriverError:
             free = None
+        port = self._sockets.main.port
         started = banner.Started(
             version=__version__,
             digest=digest.implementation,
@@ -181,7 +253,8 @@ class Process:
             location=driver.location,
             free_bytes=free,
             port=port,
-            debug_port=debug_port,
+            debug_port=self._sockets.debug.port if self._sockets.debug else 0,
+            workers=1 if driver.properties.process_local else self._workers,
         )
         self._out.write(banner.render(self._config, started))
         self._out.flush()

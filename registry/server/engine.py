@@ -26,24 +26,32 @@ POLL_S = 0.005  # how long a thread waits for a silent peer before it is given b
 SLICE_S = 0.25  # how long a burst may last before the loop may cancel it
 
 
-class ActiveUploads(Protocol):
-    """Counts the uploads in progress on this host, over all workers."""
+class Siblings(Protocol):
+    """What a worker and its siblings on this host know of each other's load."""
 
     def enter(self) -> None:
-        """Count one more in this worker."""
+        """Count one more upload in this worker."""
         ...
 
     def leave(self) -> None:
-        """Count one less in this worker."""
+        """Count one upload less in this worker."""
         ...
 
     def alone(self) -> bool:
         """Tell whether at most one upload is in progress on the host."""
         ...
 
+    def set_connections(self, count: int) -> None:
+        """Tell how many connections this worker has."""
+        ...
 
-class LocalUploads:
-    """`ActiveUploads` of a process that has no siblings."""
+    def is_busier(self) -> bool:
+        """Tell whether a sibling has fewer connections."""
+        ...
+
+
+class NoSiblings:
+    """`Siblings` of a process that is alone."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -59,6 +67,13 @@ class LocalUploads:
     def alone(self) -> bool:
         """Tell whether at most one upload is in progress."""
         return self._count <= 1
+
+    def set_connections(self, count: int) -> None:
+        """Nobody asks."""
+
+    def is_busier(self) -> bool:
+        """Nobody has fewer."""
+        return False
 
 
 class BufferPool:
@@ -124,8 +139,8 @@ class Helper:
 class Engine:
     """The shared parts; one per worker."""
 
-    def __init__(self, active: ActiveUploads | None = None) -> None:
-        self.active: ActiveUploads = active or LocalUploads()
+    def __init__(self, siblings: Siblings | None = None) -> None:
+        self.siblings: Siblings = siblings or NoSiblings()
         self.receivers = trio.CapacityLimiter(RECEIVERS)
         self.senders = trio.CapacityLimiter(SENDERS)
         self.blocks = BufferPool(BLOCK_BYTES, RECEIVERS)

@@ -129,12 +129,12 @@ class HandedBody:
         """
         before = self._received
         await self._begin()
-        self._engine.active.enter()
+        self._engine.siblings.enter()
         try:
             while not self.ended.is_set():
                 await self._one_burst(sink)
         finally:
-            self._engine.active.leave()
+            self._engine.siblings.leave()
         return self._received - before
 
     async def _one_burst(self, sink: Sink) -> None:
@@ -196,7 +196,7 @@ class HandedBody:
 
     def _burst(self, sink: Sink) -> _Outcome:
         """Receive and pour until the body is whole, the peer is silent, or the time is up."""
-        if sink.threaded and self._engine.active.alone() and (self._left or 2**62) > 2**22:
+        if sink.threaded and self._engine.siblings.alone() and (self._left or 2**62) > 2**22:
             with self._engine.large_blocks.borrow(PIPELINE_BLOCKS) as buffers:
                 return _Pipeline(self, sink, self._engine, buffers).run()
         with self._engine.blocks.borrow() as (buffer,):
@@ -351,7 +351,7 @@ class _Pipeline:
                     self._free.append(view)
                 if outcome is not None:
                     return outcome
-                if not self._engine.active.alone() or time.monotonic() > stop:
+                if not self._engine.siblings.alone() or time.monotonic() > stop:
                     return _Outcome.SLICE
         finally:
             while self._hashing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
 from registry.server.connection import Connection
-from registry.server.engine import ActiveUploads, Engine
+from registry.server.engine import Engine, Siblings
 from registry.server.listen import Listener
 from registry.server.protocol import MAX_HEAD_BYTES
 from registry.server.transport import PlainStream, TlsStream
@@ -25,6 +26,7 @@ KEEP_ALIVE_S = 75.0  # longer than the idle limit of common load balancers (60 s
 HANDSHAKE_S = 10.0
 MAX_CONNECTIONS = 4096
 ACCEPT_PAUSE_S = 0.1  # when the process is out of descriptors
+YIELD_S = 0.001  # what a busy worker leaves its siblings to accept before it
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -37,13 +39,13 @@ class ServerSettings:
         drain_s: How long running requests may go on after the stop; 0 ends them at once.
         tls: The context of TLS listeners, None for plain ones.
         max_connections: More than these wait in the kernel's queue.
-        active: Counts uploads over all workers of the host; None when there is only this one.
+        siblings: The other workers of the host; None when there are none.
     """
 
     drain_s: float
     tls: ssl.SSLContext | None = None
     max_connections: int = MAX_CONNECTIONS
-    active: ActiveUploads | None = None
+    siblings: Siblings | None = None
 
 
 class _Log:
@@ -88,27 +90,45 @@ class _Server:
         self._context = context
         self._config = _engine_config()
         self._slots = trio.CapacityLimiter(settings.max_connections)
-        self._engine = Engine(settings.active)
+        self._engine = Engine(settings.siblings)
         self._streams: set[PlainStream | TlsStream] = set()
         self.idle = trio.Event()
         self.idle.set()
 
-    async def accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
-        """Accept until cancelled; being out of descriptors pauses, it does not end."""
+    async def accept(self, listening: socket.socket, nursery: trio.Nursery) -> None:
+        """Accept until cancelled; being out of descriptors pauses, it does not end.
+
+        Siblings wait on the same socket: a worker that has more connections than another leaves
+        that one a moment to take the next.
+        """
         while True:
             holder = object()
             await self._slots.acquire_on_behalf_of(holder)
             try:
-                stream = await listener.accept()
-            except OSError as exc:
-                self._slots.release_on_behalf_of(holder)
-                log.error("cannot accept a connection: %s", exc)
-                await trio.sleep(ACCEPT_PAUSE_S)
-                continue
+                accepted = await self._accept_one(listening)
             except BaseException:
                 self._slots.release_on_behalf_of(holder)
                 raise
-            nursery.start_soon(self._connection, stream, holder)
+            if accepted is None:
+                self._slots.release_on_behalf_of(holder)
+            else:
+                stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
+                nursery.start_soon(self._connection, stream, holder)
+
+    async def _accept_one(self, listening: socket.socket) -> socket.socket | None:
+        await trio.lowlevel.wait_readable(listening)
+        if self._engine.siblings.is_busier():
+            await trio.sleep(YIELD_S)
+        try:
+            accepted, _ = listening.accept()
+        except BlockingIOError:
+            return None  # a sibling was faster
+        except OSError as exc:
+            log.error("cannot accept a connection: %s", exc)
+            await trio.sleep(ACCEPT_PAUSE_S)
+            return None
+        accepted.setblocking(False)  # noqa: FBT003  # its only form
+        return accepted
 
     async def _connection(self, accepted: trio.SocketStream, holder: object) -> None:
         plain = PlainStream(accepted)
@@ -117,11 +137,13 @@ class _Server:
         if not self._streams:
             self.idle = trio.Event()
         self._streams.add(stream)
+        self._engine.siblings.set_connections(len(self._streams))
         try:
             await Connection(self._app, self._config, self._context, self._engine, stream).run()
         finally:
             self._slots.release_on_behalf_of(holder)
             self._streams.discard(stream)
+            self._engine.siblings.set_connections(len(self._streams))
             if not self._streams:
                 self.idle.set()
 
@@ -157,8 +179,7 @@ async def serve(
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             for item in listener.sockets:
-                trio_listener = trio.SocketListener(trio.socket.from_stdlib_socket(item))
-                accepting.start_soon(server.accept, trio_listener, connections)
+                accepting.start_soon(server.accept, item, connections)
             task_status.started()
             await stop.wait()
             accepting.cancel_scope.cancel()
