@@ -1,0 +1,1 @@
+"""What scripts/bench runs: registries side by side under one load client, figures and charts."""
