@@ -44,7 +44,10 @@ class Peer:
 
 def trireme() -> Peer:
     """Return this checkout's registry, run by this Python."""
-    return _peer(OURS, (sys.executable, "-m", "registry"))
+    peer = _peer(OURS, (sys.executable, "-m", "registry"))
+    asked = "from registry import digest; print(digest.implementation)"
+    said = _said(OURS, (sys.executable, "-c", asked))
+    return replace(peer, version=f"{peer.version} (SHA-256 by {said})")
 
 
 def other(name: str, path: str) -> Peer:
@@ -62,17 +65,18 @@ def other(name: str, path: str) -> Peer:
 
 
 def _peer(name: str, command: tuple[str, ...]) -> Peer:
-    said = subprocess.run(
-        [*command, "--version"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=_environment(),
+    return Peer(name, command, _said(name, (*command, "--version")))
+
+
+def _said(name: str, command: tuple[str, ...]) -> str:
+    """Return the last word that a command prints."""
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=_environment()
     )
-    words = said.stdout.split()
-    if said.returncode != 0 or not words:
-        raise BenchError(f"{name} does not tell its version: {said.stderr.strip()[-500:]}")
-    return Peer(name, command, words[-1])
+    words = ended.stdout.split()
+    if ended.returncode != 0 or not words:
+        raise BenchError(f"{name} does not tell its version: {ended.stderr.strip()[-500:]}")
+    return words[-1]
 
 
 def _environment() -> dict[str, str]:
