@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from math import ceil
 from typing import TextIO
 
@@ -149,11 +150,18 @@ def _supervise(
 
     def work(place: Place) -> int:
         worker = Worker(place, WorkerSlot(table, place.slot), control)
+        main = replace(sockets.main, unix_path="")  # the path is the parent's to remove
         with _logs(loaded, say=place.first) as access_log:
             if place.first:
                 _say(notes)
             process = Process(
-                loaded, secret, sockets, access_log, out=out, worker=worker, workers=workers
+                loaded,
+                secret,
+                Sockets(main, sockets.debug),
+                access_log,
+                out=out,
+                worker=worker,
+                workers=workers,
             )
             try:
                 _run(process)

@@ -29,7 +29,7 @@ from registry.serve import banner, parts
 from registry.serve.control import ControlSockets, merge_health
 from registry.serve.parts import StartError
 from registry.serve.shared import WorkerSlot
-from registry.serve.supervisor import ONLY, READY, Place
+from registry.serve.supervisor import OBEYED, ONLY, READY, Place
 from registry.server import Listener, ServerSettings, serve
 
 log = logging.getLogger("registry")
@@ -214,10 +214,11 @@ class Process:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Stop at SIGTERM (alone also SIGINT); at once at a second one, or at SIGUSR1."""
-        watched = {signal.SIGTERM, signal.SIGUSR1}
+        watched = set(OBEYED)
         if self._worker is None:
             watched.add(signal.SIGINT)
         with trio.open_signal_receiver(*watched) as signals:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
             task_status.started()
             async for number in signals:
                 repeated = self._worker is None and self._stop.is_set()

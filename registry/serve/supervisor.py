@@ -28,6 +28,9 @@ CALM_S = 60.0
 MAX_PAUSE_S = 30.0
 WAKE_S = 1.0
 
+OBEYED = {signal.SIGTERM, signal.SIGUSR1}
+"""Signals to a worker: finish what is running, and stop at once."""
+
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 
@@ -138,7 +141,8 @@ class Supervisor:
         if pid == 0:
             os.close(self._held)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the parent's
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            # What a worker obeys stays blocked until it listens: nothing is lost meanwhile.
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask | OBEYED)
             self._work(Place(slot, first, lifeline, ready))
         if null is not None:
             os.close(null)

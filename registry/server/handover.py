@@ -19,6 +19,7 @@ import enum
 import select
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 
@@ -296,8 +297,8 @@ class HandedBody:
             return
         timeout_s = SMALL_REST_TIMEOUT_S if self.will_end_soon else DRAIN_TIMEOUT_S
         sink = _Drop()
-        with trio.move_on_after(timeout_s):
-            while not self.ended.is_set() and sink.offset < DRAIN_BYTES:
+        with trio.move_on_after(timeout_s), suppress(_DrainOver):
+            while not self.ended.is_set():
                 try:
                     outcome = await trio.to_thread.run_sync(
                         partial(self._burst, sink), limiter=self._engine.receivers
@@ -366,8 +367,12 @@ class _Pipeline:
         return view
 
 
+class _DrainOver(Exception):
+    """More was dropped than a refused client may send."""
+
+
 class _Drop:
-    """A sink that forgets; also what a drain counts with."""
+    """A sink that forgets, up to `DRAIN_BYTES`."""
 
     threaded = True
 
@@ -385,6 +390,8 @@ class _Drop:
 
     def _add(self, block: bytes | bytearray | memoryview) -> None:
         self.offset += len(block)
+        if self.offset > DRAIN_BYTES:
+            raise _DrainOver
 
     async def write(self, block: bytes | bytearray | memoryview) -> None:
         self._add(block)
