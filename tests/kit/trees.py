@@ -38,3 +38,15 @@ def without_ours(tree: dict[str, bytes]) -> dict[str, bytes]:
     """Return a tree as a Go registry sees it."""
     extra = ours_alone(tree)
     return {name: data for name, data in tree.items() if name not in extra}
+
+
+def without_remains(tree: dict[str, bytes]) -> dict[str, bytes]:
+    """Return a tree without what Go leaves behind of an upload that it has removed.
+
+    It saves the hash once more when it lets go of the upload, so that a state remains alone.
+    """
+    return {
+        name: data
+        for name, data in tree.items()
+        if "/hashstates/" not in name or f"{name.partition('/hashstates/')[0]}/startedat" in tree
+    }
