@@ -200,12 +200,7 @@ class Built:
 @contextmanager
 def built_image(directory: Path, context: Path) -> Iterator[Built]:
     """Build the Containerfile of `context` on the stand-in base; all of it is gone afterwards."""
-    buildah = (
-        require_tool("buildah", "buildah"),
-        "--storage-driver=vfs",
-        f"--root={directory}/storage",
-        f"--runroot={directory}/run",
-    )
+    buildah = _storage(directory)
     base = stand_in_base()
     try:
         empty = run([*buildah, "from", "scratch"]).strip()
@@ -217,9 +212,22 @@ def built_image(directory: Path, context: Path) -> Iterator[Built]:
         run([*buildah, "bud", *how, *pip_mounts(directory), *what])
         container = run([*buildah, "from", name]).strip()
         yield Built(name, Path(run([*buildah, "mount", container]).strip()), buildah)
-        run([*buildah, "umount", container])
     finally:
+        subprocess.run([*buildah, "rm", "--all"], check=False, capture_output=True)  # unmounts
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _storage(directory: Path) -> tuple[str, ...]:
+    """Return buildah with storage below `directory`: layered where that works, else copied."""
+    program = require_tool("buildah", "buildah")
+    for driver in ("overlay", "vfs"):
+        place = directory / driver
+        places = (f"--root={place}/storage", f"--runroot={place}/run")
+        words = (program, f"--storage-driver={driver}", *places)
+        done = subprocess.run([*words, "info"], check=False, capture_output=True, text=True)
+        if done.returncode == 0:
+            return words
+    pytest.fail(f"buildah cannot keep images:\n{done.stderr}", pytrace=False)
 
 
 @dataclass
