@@ -22,6 +22,7 @@ from registry.stream import BodyTooSlow
 from tests.drivers.stores import Store
 from tests.kit.assembly import Assembly, assemble
 from tests.kit.bodies import BytesBody, broken
+from tests.kit.trouble import Meddling
 from tests.kit.uploads import NAME, UPLOAD, go_state, leave
 
 T = TypeVar("T")
@@ -29,7 +30,6 @@ T = TypeVar("T")
 DATA = bytes(range(100))
 DIGEST = Digest.of("sha256", DATA)
 WRONG = Digest.of("sha256", b"something else")
-EMPTY = Digest.of("sha256", b"")
 
 
 class Broken(Wrapper):
@@ -215,24 +215,44 @@ async def test_a_push_in_one_request_that_is_cancelled_leaves_nothing(store: Sto
     assert store.remains() == []
 
 
-async def test_the_commit_is_not_split_by_a_client_that_leaves(store: Store) -> None:
-    """The cancel comes with the last byte; what has begun then is brought to its end."""
+async def cancelled_before(
+    store: Store, method: str, operate: Callable[[Assembly], Awaitable[object]]
+) -> None:
+    """Do it, with the client leaving right before the first call of `method`."""
+    with trio.CancelScope() as scope:
+
+        async def leave_now() -> None:
+            scope.cancel()
+
+        await operate(assemble(Meddling(store.open(), method, leave_now)))
+    assert scope.cancel_called
+
+
+async def test_a_commit_is_not_split_by_a_client_that_leaves(store: Store) -> None:
     parts = assemble(store.open())
-    upload_id = await begin(parts)
-    gate = trio.Event()
-    body = BytesBody(b"", gate=gate)
-    finished = []
+    upload_id = await begin(parts, DATA)
+    body = BytesBody(b"")
+    await cancelled_before(
+        store, "put_content", lambda it: it.uploads.finish(NAME, upload_id, DIGEST, body, None)
+    )
+    assert await parts.blobs.find(NAME, DIGEST) is not None
+    assert not [path for path in store.remains() if "_uploads" in path]
 
-    async def finish() -> None:
-        finished.append(await parts.uploads.finish(NAME, upload_id, EMPTY, body, None))
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(finish)
-        await body.waiting.wait()
-        gate.set()
-        await trio.testing.wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    assert await parts.blobs.find(NAME, EMPTY) == finished[0]
+async def test_a_cancel_is_not_split_by_a_client_that_leaves(store: Store) -> None:
+    upload_id = await begin(assemble(store.open()), DATA)
+    await cancelled_before(store, "delete", lambda it: it.uploads.cancel(NAME, upload_id))
+    assert store.remains() == []
+
+
+async def test_an_acknowledgement_is_not_split_by_a_client_that_leaves(store: Store) -> None:
+    parts = assemble(store.open())
+    upload_id = await begin(parts, DATA[:10])
+    body = BytesBody(DATA[10:])
+    await cancelled_before(
+        store, "checkpoint", lambda it: it.uploads.append(NAME, upload_id, body, None)
+    )
+    assert await offset(parts, upload_id) == len(DATA)
 
 
 async def test_an_upload_is_of_one_repository(parts: Assembly) -> None:
