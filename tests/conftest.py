@@ -3,7 +3,9 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.kit.tools import PRIVILEGE
+pytest.register_assert_rewrite("tests.kit")  # before anything imports from it
+
+from tests.kit.tools import PRIVILEGE  # noqa: E402
 
 
 @pytest.hookimpl(wrapper=True)

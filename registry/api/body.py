@@ -54,6 +54,11 @@ class AsgiBody:
         """How much was taken so far."""
         return self._received
 
+    @property
+    def _whole(self) -> bool:
+        """Every byte was taken; never true of a body whose peer left, however often one asks."""
+        return self.ended.is_set() and not self.gone
+
     async def _next(self) -> bytes:
         """Return the next piece, possibly empty; `ended` is set with the last.
 
@@ -89,7 +94,7 @@ class AsgiBody:
         block = bytearray()
         poured = self._received
         try:
-            while not self.ended.is_set():
+            while not self._whole:
                 block += await self._next_in_time()
                 if len(block) >= BLOCK_BYTES:
                     block = await self._pour(sink, block)
@@ -112,7 +117,7 @@ class AsgiBody:
         if self._length is not None and self._length > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         content = bytearray()
-        while not self.ended.is_set():
+        while not self._whole:
             content += await self._next_in_time()
             if len(content) > limit_bytes:
                 raise BodyTooLarge(limit_bytes)

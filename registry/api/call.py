@@ -121,6 +121,14 @@ class Answer:
     matched: bool = field(default=True)
 
 
+def encode_json(document: object) -> bytes:
+    """Return a document as Go writes it, without blanks and with a line end.
+
+    There are scripts that look for ``"code":"MANIFEST_UNKNOWN"``.
+    """
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
 def json_answer(
     status: int,
     document: object,
@@ -128,17 +136,16 @@ def json_answer(
     content_type: str = media_types.JSON,
 ) -> Answer:
     """Return a JSON document as an answer."""
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    body = document if isinstance(document, bytes) else encode_json(document)
     return Answer(status, [("Content-Type", content_type), *headers], body)
 
 
 def error_answer(error: errors.RegistryError) -> Answer:
     """Return the answer to an error."""
-    document = json.dumps({"errors": error.entries()}).encode()
     return Answer(
         error.status,
         [("Content-Type", media_types.JSON), *error.headers.items()],
-        document,
+        encode_json({"errors": error.entries()}),
         error_code=error.entries()[0]["code"].__str__(),
         error_text=f"{error.message}: {error.detail}" if error.detail else error.message,
     )

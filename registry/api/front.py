@@ -7,7 +7,6 @@ What a handler learns about a request reaches the log through the `Trace` in the
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from registry.api.call import Headers
+from registry.api.call import Headers, encode_json
 from registry.api.routes import METRIC_HANDLERS, Match, Route
 from registry.health import Health
 from registry.log import AccessLog, FieldValue, bind, format_duration, set_fields
@@ -270,7 +269,7 @@ _LAST_FIELDS = {Route.MANIFEST: "vars.reference", Route.UPLOAD: "vars.uuid"}
 
 async def send_error(send: Send, error: errors.RegistryError) -> None:
     """Send an error body without the application's help."""
-    body = json.dumps({"errors": error.entries()}).encode()
+    body = encode_json({"errors": error.entries()})
     await _send_whole(send, error.status, media_types.JSON.encode(), body)
 
 

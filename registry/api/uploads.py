@@ -51,10 +51,10 @@ class UploadsApi:
 
     async def patch(self, call: Call) -> Answer:
         """Append a chunk."""
-        upload_id = parse_upload_id(call.match.last)
+        name, upload_id = call.repository, parse_upload_id(call.match.last)
         try:
             chunk = await self._chunk(call, upload_id)
-            status = await self._uploads.append(call.repository, upload_id, call.body, chunk)
+            status = await self._uploads.append(name, upload_id, call.body, chunk)
         except OutOfOrder as exc:
             return self._out_of_order(call, exc)
         return self._accepted(call, status)
@@ -64,10 +64,11 @@ class UploadsApi:
         text = call.parameter("digest")
         if text is None:
             raise errors.DigestInvalid("the query needs digest=<algorithm>:<hex>")
-        upload_id, digest = parse_upload_id(call.match.last), parse_digest(text)
+        name, upload_id = call.repository, parse_upload_id(call.match.last)
+        digest = parse_digest(text)
         try:
             chunk = await self._chunk(call, upload_id)
-            blob = await self._uploads.finish(call.repository, upload_id, digest, call.body, chunk)
+            blob = await self._uploads.finish(name, upload_id, digest, call.body, chunk)
         except OutOfOrder as exc:
             return self._out_of_order(call, exc)
         return self._created(call, blob)

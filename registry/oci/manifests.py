@@ -155,11 +155,12 @@ class _Look(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def stated_type(content: bytes) -> str | None:
-    """Return the ``mediaType`` that stored content names, None when it names none."""
+    """Return the ``mediaType`` that stored content names, None when it names none that is one."""
     try:
-        return msgspec.json.decode(content, type=_Look).media_type or None
+        found = msgspec.json.decode(content, type=_Look).media_type
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return found if media_types.is_media_type(found) else None
 
 
 def shown_type(content: bytes) -> str:
@@ -185,6 +186,8 @@ def _load(content: bytes) -> dict[str, JsonValue]:
     if not isinstance(raw, dict):
         _refuse(f"expected a JSON object, got {type(raw).__name__}")
     _check_depth(raw)
+    if b"\\u" in content:
+        _check_surrogates(raw)
     return cast("dict[str, JsonValue]", raw)
 
 
@@ -212,6 +215,14 @@ def _check_depth(raw: JsonValue) -> None:
     _refuse(f"nested deeper than {MAX_DEPTH} levels")
 
 
+def _check_surrogates(raw: JsonValue) -> None:
+    """Refuse escapes of half a surrogate pair: no UTF-8 answer could ever repeat them."""
+    try:
+        json.dumps(raw, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        _refuse("not JSON: has an escape of half a surrogate pair")
+
+
 def _children(value: JsonValue) -> Iterator[JsonValue]:
     if isinstance(value, dict):
         yield from value.values()
@@ -227,6 +238,8 @@ def _identify(raw: dict[str, JsonValue], header_type: str) -> tuple[Kind, str, b
     if body_type and header_type and body_type.lower() != header_type:
         _refuse(f"mediaType is {body_type!r} but Content-Type says {header_type!r}")
     named = body_type or header_type
+    if named and not media_types.is_media_type(named):
+        _refuse(f"{named[:256]!r} is not a media type, expected <type>/<subtype>")
     if named in media_types.DOCKER_SCHEMA1 or raw.get("schemaVersion") == 1:
         _refuse("schema 1 manifests are not served; push schema 2 or OCI manifests")
     if raw.get("layers") is not None and raw.get("manifests") is not None:

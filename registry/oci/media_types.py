@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_SCHEMA1 = frozenset(
@@ -24,6 +26,12 @@ GENERIC = frozenset(
     {"", JSON, OCTET_STREAM, "application/x-www-form-urlencoded", "text/plain", "text/json"}
 )
 
+# RFC 9110 section 8.3.1: media-type = type "/" subtype, both tokens. RFC 6838 allows fewer
+# characters, but what can stand in a header can be served.
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}")
+MAX_CHARACTERS = 255  # RFC 6838 section 4.2: two names of 127 characters
+
 _FOREIGN_PREFIX = "application/vnd.oci.image.layer.nondistributable.v1"
 _FOREIGN_DOCKER = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 
@@ -31,6 +39,11 @@ _FOREIGN_DOCKER = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 def base_type(header: str | None) -> str:
     """Return the media type of a Content-Type header without parameters, lower case."""
     return (header or "").partition(";")[0].strip().lower()
+
+
+def is_media_type(text: str) -> bool:
+    """Tell whether `text` is a media type without parameters, and so may stand in Content-Type."""
+    return len(text) <= MAX_CHARACTERS and _MEDIA_TYPE.fullmatch(text) is not None
 
 
 def is_oci_type(media_type: str) -> bool:

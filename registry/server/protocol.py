@@ -337,8 +337,13 @@ def check_request(request: h11.Request) -> None:
 
     Raises:
         h11.RemoteProtocolError: Content-Length beside Transfer-Encoding (request smuggling), a
-            target outside ASCII, an HTTP/2 preface, or CONNECT; with the status to answer.
+            target outside ASCII, an HTTP/2 preface, CONNECT, or more than `MAX_HEAD_BYTES`; with
+            the status to answer.
     """
+    # h11 measures only a head that comes in pieces; one that comes whole would pass at any length.
+    lines = sum(len(name) + len(value) + 4 for name, value in request.headers)
+    if len(request.target) + lines > MAX_HEAD_BYTES:
+        _reject(f"request line and headers are longer than {MAX_HEAD_BYTES} bytes", 431)
     if request.method == b"PRI" or request.http_version not in (b"1.0", b"1.1"):
         _reject("HTTP/2 without TLS is not served here; use HTTP/1.1", 400)
     if request.method == b"CONNECT":

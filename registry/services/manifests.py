@@ -204,8 +204,7 @@ class ManifestService:
         await self._check_references(name, manifest)
         canonical = await self._blobs.put(content)
         digest = asked or canonical
-        if not manifest.typed:
-            await self._types.set(name, canonical, manifest.media_type)
+        await self._record_type(name, canonical, manifest, content)
         await self._revisions.add(name, canonical, digest)
         subject = manifest.subject.digest if manifest.subject else None
         if subject is not None:
@@ -216,6 +215,18 @@ class ManifestService:
         for tag in stored:
             await self._tags.set(name, tag, canonical, digest)
         return PushedManifest(digest, subject, stored)
+
+    async def _record_type(
+        self, name: RepositoryName, canonical: Digest, manifest: Manifest, content: bytes
+    ) -> None:
+        """Record the type if the body does not tell it, or if an earlier push recorded another."""
+        if manifest.typed:
+            if manifests.stated_type(content) is not None:
+                return
+            recorded = await self._types.get(name, canonical)
+            if recorded is None or recorded == manifest.media_type:
+                return
+        await self._types.set(name, canonical, manifest.media_type)
 
     async def _check_references(self, name: RepositoryName, manifest: Manifest) -> None:
         if manifest.kind is Kind.OPAQUE or not self._validation.enabled:

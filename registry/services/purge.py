@@ -74,8 +74,11 @@ class PurgeService:
     async def purge(self) -> list[tuple[RepositoryName, UploadId]]:
         """Remove every upload older than the age, and return those (that would have been) removed.
 
-        An upload that a request is writing to is left alone, whatever its age; so is one whose
-        start cannot be read.
+        An upload that a request is writing to is left alone, whatever its age; so is what has no
+        start. One that cannot be removed is logged and does not keep the others.
+
+        Raises:
+            DriverError: the store cannot be walked.
         """
         bound = self._now() - timedelta(seconds=self._settings.age_s)
         removed = []
@@ -99,9 +102,12 @@ class PurgeService:
             return True
         try:
             writer = await self._uploads.open(name, upload_id)
+            if writer is not None:
+                async with writer:
+                    await writer.abort()
+            return await self._uploads.remove(name, upload_id)
         except UploadBusy:
             return False
-        if writer is not None:
-            async with writer:
-                await writer.abort()
-        return await self._uploads.remove(name, upload_id)
+        except DriverError as exc:
+            log.error("upload %s of %s cannot be purged: %s", upload_id, name, exc)
+            return False

@@ -8,6 +8,7 @@ record.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -23,6 +24,8 @@ from registry.services.policy import Change, Policy
 from registry.storage.repositories import Membership
 from registry.storage.uploads import DigestMismatch, UploadStatus, UploadStore, UploadWriter
 from registry.stream import Body, BodyError, SinkLost
+
+log = logging.getLogger("registry.uploads")
 
 COMMIT_TIMEOUT_S = 600.0  # a fsync of many GiB on a slow disk; the client waits meanwhile
 KEEP_TIMEOUT_S = 30.0  # to record what came before a body broke off
@@ -133,7 +136,7 @@ class UploadService:
             return await self.finish(name, upload.upload_id, digest, body, None)
         except BaseException:
             with trio.move_on_after(KEEP_TIMEOUT_S, shield=True):
-                await self._uploads.remove(name, upload.upload_id)
+                await self._clean_up(name, upload.upload_id)
             raise
 
     async def cancel(self, name: RepositoryName, upload_id: UploadId) -> None:
@@ -145,8 +148,10 @@ class UploadService:
         """
         self._policy.check(Change.CANCEL_UPLOAD)
         async with await self._claim(name, upload_id, None) as writer:
-            await writer.abort()
-        await self._uploads.remove(name, upload_id)
+            with trio.fail_after(COMMIT_TIMEOUT_S) as scope:
+                scope.shield = True
+                await writer.abort()
+                await self._uploads.remove(name, upload_id)
 
     async def _claim(
         self, name: RepositoryName, upload_id: UploadId, also: str | None
@@ -209,12 +214,22 @@ class UploadService:
             try:
                 canonical = await writer.commit(digest)
             except DigestMismatch as exc:
-                await writer.abort()
-                await self._uploads.remove(name, upload_id)
+                await self._clean_up(name, upload_id, writer)
                 raise errors.DigestInvalid(str(exc)) from exc
             await self._layers.add(name, canonical, digest)
-            await self._uploads.remove(name, upload_id)
+            await self._clean_up(name, upload_id)
         return Blob(digest, canonical, size)
+
+    async def _clean_up(
+        self, name: RepositoryName, upload_id: UploadId, writer: UploadWriter | None = None
+    ) -> None:
+        """Remove an upload that has its answer already: what cannot be removed is for the purge."""
+        try:
+            if writer is not None:
+                await writer.abort()
+            await self._uploads.remove(name, upload_id)
+        except DriverError as exc:
+            log.warning("upload %s of %s is left to the purge: %s", upload_id, name, exc)
 
 
 async def _keep(writer: UploadWriter, start: int) -> None:

@@ -117,14 +117,18 @@ class UploadStore:
         self._blobs = blobs
 
     async def create(self, name: RepositoryName, now: datetime) -> UploadStatus:
-        """Begin an empty upload under a new random id."""
+        """Begin an empty upload under a new random id.
+
+        The start is written first: what is left when this is cut off is an upload too, though
+        nobody knows its id, and is purged as one.
+        """
         upload_id = UploadId(str(uuid4()))
-        async with await self._driver.open_upload(paths.upload_data(name, upload_id)) as session:
-            writer = UploadWriter(self._driver, self._blobs, session, name, upload_id)
-            await writer.checkpoint()
         await self._driver.put_content(
             paths.upload_started_at(name, upload_id), format_time(now).encode("ascii")
         )
+        async with await self._driver.open_upload(paths.upload_data(name, upload_id)) as session:
+            writer = UploadWriter(self._driver, self._blobs, session, name, upload_id)
+            await writer.checkpoint()
         return UploadStatus(name, upload_id, 0, now)
 
     async def status(self, name: RepositoryName, upload_id: UploadId) -> UploadStatus | None:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 pytest.register_assert_rewrite("tests.contract.table", "tests.kit.http")
@@ -33,8 +34,14 @@ def world(registry: Server) -> World:
 
 @pytest.fixture
 def client(registry: Server) -> Iterator[Client]:
-    with Client(registry.url) as item:
+    """A client of that registry which looks for the API's version on every answer."""
+    with Client(registry.url, event_hooks={"response": [check_version]}) as item:
         yield item
+
+
+def check_version(response: httpx2.Response) -> None:
+    if response.url.path.startswith("/v2/"):
+        assert response.headers.get_list("docker-distribution-api-version") == ["registry/2.0"]
 
 
 @pytest.fixture

@@ -138,9 +138,9 @@ def json_is(wanted: Mapping[str, Any]) -> Check:
     return lambda world, response: response.json() == _filled(wanted, world)
 
 
-def make_world(client: Client) -> World:
-    """Push what the rows speak of."""
-    repo, other = "contract/world", "contract/other"
+def make_world(client: Client, repo: str = "contract/world") -> World:
+    """Push what the rows speak of into `repo` and a second repository."""
+    other = f"{repo}-other"
     data: dict[str, bytes] = {
         "blob": content.blob("world", 2048),
         "empty": b"",

@@ -100,6 +100,22 @@ ROWS = [
     ),
     Refusal("mediaType is a number", changed(mediaType=5), "must be a string"),
     Refusal(
+        "mediaType with a line break",
+        b'{"mediaType":"a/b\\r\\nX-Evil: yes"}',
+        "not a media type",
+        content_type="",
+    ),
+    Refusal(
+        "mediaType beyond ASCII", b'{"mediaType":"a/\xc3\xa4"}', "not a media type", content_type=""
+    ),
+    Refusal("mediaType without a slash", b'{"mediaType":"a"}', "not a media type", content_type=""),
+    Refusal("Content-Type without a slash", b"{}", "not a media type", content_type="anything"),
+    Refusal(
+        "half a surrogate pair",
+        changed(annotations={"a": "\ud800"}, subject={"digest": OTHER, "size": 1}),
+        "surrogate",
+    ),
+    Refusal(
         "no type at all",
         b'{"schemaVersion":2}',
         "no mediaType",

@@ -1,14 +1,13 @@
 """Every form of pushing a blob, and what a client may rely on when a push goes wrong."""
 
 import re
-import time
 import uuid
 
 import httpx2
 import pytest
 
 from tests.kit import content
-from tests.kit.http import Client, Wire, absolute, codes, with_query
+from tests.kit.http import Client, Wire, absolute, codes, wait_range, with_query
 from tests.kit.servers import Server
 
 ALGORITHMS = ("sha256", "sha512")
@@ -320,14 +319,6 @@ def patch_head(location: str, length: int, more: str = "Accept: */*") -> bytes:
     return head.encode()
 
 
-def wait_standing(client: Client, location: str, shown: str) -> None:
-    """Wait until the server has noticed what became of a connection."""
-    deadline = time.monotonic() + 10
-    while client.get(location).headers["range"] != shown and time.monotonic() < deadline:
-        time.sleep(0.01)
-    check_standing(client.get(location), 204, shown)
-
-
 @pytest.mark.parametrize("declared", [True, False], ids=["content-length", "chunked"])
 def test_a_broken_body_is_kept_and_gone_on_with(
     registry: Server, client: Client, repo: str, declared: bool
@@ -343,7 +334,7 @@ def test_a_broken_body_is_kept_and_gone_on_with(
             wire.send(head + b"4b0\r\n" + DATA[:1200] + b"\r\n")
         wire.half_close()
         wire.at_end()
-    wait_standing(client, location, "0-1199")
+    check_standing(wait_range(client, location, "0-1199"), 204, "0-1199")
     patched = client.patch(location, content=DATA[1200:], headers=chunk(1200, 2999))
     check_created(client, client.finish(absolute(patched), DATA), repo, DATA)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,19 @@ def absolute(response: httpx2.Response) -> str:
 def codes(response: httpx2.Response) -> list[str]:
     """Return the codes of an error body."""
     return [entry["code"] for entry in response.json()["errors"]]
+
+
+def wait_range(client: Client, location: str, shown: str) -> httpx2.Response:
+    """Ask for an upload's status until its Range is `shown` and return the last answer.
+
+    For after a connection broke: the registry takes a moment to notice and to record what came.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        response = client.get(location)
+        if response.headers.get("range") == shown or time.monotonic() > deadline:
+            return response
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True)

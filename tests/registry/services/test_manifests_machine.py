@@ -16,7 +16,7 @@ from registry.oci.pagination import Page
 from tests.kit import content
 from tests.kit.assembly import anyone, assemble
 from tests.kit.bodies import BytesBody
-from tests.kit.machines import Forms, machine_settings, run
+from tests.kit.machines import Forms, machine_settings, run, without_threads
 
 pytestmark = pytest.mark.timeout(1800)  # half a minute, or as long as the examples asked for take
 
@@ -104,6 +104,8 @@ class Manifests(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.forms = Forms(self.form)
+        self.patch = pytest.MonkeyPatch()
+        without_threads(self.patch)
         self.parts = assemble(self.forms.store.open())
         self.model = {name: Repository() for name in NAMES}
         self.touched = set(NAMES)
@@ -241,6 +243,7 @@ class Manifests(RuleBasedStateMachine):
         try:
             self.everything_is_as_in_the_model()
         finally:
+            self.patch.undo()
             self.forms.close()
 
 

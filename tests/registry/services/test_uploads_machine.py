@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Awaitable, Callable
 from typing import Literal
@@ -20,19 +19,19 @@ from hypothesis.stateful import (
     rule,
 )
 
-from registry.digest import Digest, implementations, new_hasher, restore_hasher
+from registry.digest import Digest, implementations
 from registry.oci import errors
 from registry.oci.names import RepositoryName, UploadId
 from registry.oci.ranges import ByteRange
 from registry.services.uploads import OutOfOrder
-from registry.storage import paths, uploads
+from registry.storage import paths
 from tests.kit.assembly import assemble
 from tests.kit.bodies import BytesBody, broken
-from tests.kit.machines import Forms, kill, machine_settings, run
+from tests.kit.machines import Forms, kill, machine_settings, run, without_threads
+from tests.kit.uploads import NAME, use_hash
 
 pytestmark = pytest.mark.timeout(1800)  # half a minute, or as long as the examples asked for take
 
-NAME = RepositoryName("team/app")
 ELSEWHERE = RepositoryName("team-two")
 DATA = st.binary(max_size=40)
 SOME = st.binary(min_size=1, max_size=40)
@@ -57,6 +56,7 @@ class Uploads(RuleBasedStateMachine):
         super().__init__()
         self.forms = Forms(self.form)
         self.patch = pytest.MonkeyPatch()
+        without_threads(self.patch)
         self.open: dict[UploadId, bytes] = {}
         self.blobs: dict[Digest, bytes] = {}
         self.begin_process(implementations()[0])
@@ -64,9 +64,7 @@ class Uploads(RuleBasedStateMachine):
     def begin_process(self, implementation: str) -> None:
         """Start anew over the same bytes, with another implementation of the hash."""
         self.parts = assemble(self.forms.store.open())
-        for function in (new_hasher, restore_hasher):
-            with_it = functools.partial(function, using=implementation)
-            self.patch.setattr(uploads, function.__name__, with_it)
+        use_hash(self.patch, implementation)
 
     @initialize(target=ids)
     def first(self) -> UploadId:

@@ -18,6 +18,7 @@ from registry.storage import paths
 from registry.storage.uploads import DigestMismatch, UploadWriter, hash_content
 from tests.drivers.stores import DirectoryStore, SharedMemory, Store
 from tests.kit.assembly import Assembly, assemble, utc_now
+from tests.kit.trouble import Recording
 from tests.kit.uploads import NAME, go_state, use_hash
 
 T = TypeVar("T")
@@ -155,6 +156,23 @@ async def test_a_hash_state_is_in_the_form_of_go_at_each_checkpoint(store: Store
     for offset in (0, 30, 70):
         path = paths.upload_hash_state(NAME, upload_id, "sha256", offset)
         assert await parts.driver.get_content(path) == go_state(DATA[:offset])
+
+
+async def test_what_is_recorded_is_durable_before(store: Store) -> None:
+    driver = Recording(store.open())
+    parts = assemble(driver)
+    upload_id = await begin(parts)
+    async with opened(parts, upload_id) as writer:
+        await writer.write(DATA)
+        driver.changes.clear()
+        await writer.checkpoint()
+    state = paths.upload_hash_state(NAME, upload_id, "sha256", len(DATA))
+    record = paths.upload_record(NAME, upload_id)
+    assert driver.changes == [
+        ("checkpoint", ""),
+        ("put_content", state),
+        *([] if driver.properties.append else [("put_content", record)]),
+    ]
 
 
 async def test_only_a_store_with_files_lets_threads_write(store: Store) -> None:

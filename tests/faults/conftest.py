@@ -1,0 +1,3 @@
+from tests.kit.fixtures import appending, parts, store
+
+__all__ = ["appending", "parts", "store"]
