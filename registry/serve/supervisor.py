@@ -27,6 +27,7 @@ CALM_DEATHS = 5  # replacements at once within `CALM_S`; then with a growing pau
 CALM_S = 60.0
 MAX_PAUSE_S = 30.0
 WAKE_S = 1.0
+READY_POLL_S = 0.05  # how late a signal during the start may be noticed
 
 OBEYED = {signal.SIGTERM, signal.SIGUSR1}
 """Signals to a worker: finish what is running, and stop at once."""
@@ -112,17 +113,16 @@ class Supervisor:
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1
         if told == ONLY:
             self.count = 1
-        for slot in range(1, self.count):
+        for slot in range(1, self.count if self._stopping_at is None else 1):
             self._fork(slot, lifeline, mask, None, first=False)
         return None
 
     def _wait_ready(self, reader: int) -> bytes:
         """Wait for the first worker's word; a signal meanwhile ends it."""
-        while not select.select([reader], [], [], WAKE_S)[0]:
-            number = signal.sigtimedwait({signal.SIGTERM, signal.SIGINT}, 0)
-            if number is not None:
-                for pid in self._children:
-                    os.kill(pid, signal.SIGTERM)
+        while not select.select([reader], [], [], READY_POLL_S)[0]:
+            info = signal.sigtimedwait({signal.SIGTERM, signal.SIGINT}, 0)
+            if info is not None:
+                self._pass_on(signal.Signals(info.si_signo))
         return os.read(reader, 1)
 
     def _fork(
