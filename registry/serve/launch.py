@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -42,6 +43,8 @@ def run(loaded: Loaded, environ: Mapping[str, str], out: TextIO | None = None) -
     Raises:
         StartError: something that the configuration names cannot be used.
     """
+    # From here on a signal waits for whoever will obey it, so that a start is never cut in two.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     config = loaded.configuration
     workers = config.trireme.workers or available_cores()
     if config.storage.driver == "inmemory":

@@ -16,12 +16,13 @@ COLOURS = ("#2563eb", "#9ca3af", "#0d9488", "#d97706", "#a855f7")
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1f2937; }
 .title { font-size: 15px; font-weight: 600; }
-.quiet { fill: #6b7280; }
+.quiet, .value { fill: #6b7280; }
+.value { font-size: 10px; }
 .grid { stroke: #e5e7eb; }
 .whisker { stroke: #1f2937; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e5e7eb; }
-  .quiet { fill: #9ca3af; }
+  .quiet, .value { fill: #9ca3af; }
   .grid { stroke: #374151; }
   .whisker { stroke: #e5e7eb; }
 }"""
@@ -120,7 +121,7 @@ class Chart:
             )
             parts.append(_whisker(x + width / 2, point, scale))
             top = scale.y(point.high) - 5
-            parts.append(_text(x + width / 2, top, f"{point.value:.3g}", "quiet", "middle"))
+            parts.append(_text(x + width / 2, top, _number(point.value), "value", "middle"))
         return parts
 
     def _line(
@@ -174,6 +175,10 @@ class _Scale:
             count = round(math.log10(self.top / self.bottom))
             return [self.bottom * 10**power for power in range(count + 1)]
         return [self.step * number for number in range(round(self.top / self.step) + 1)]
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _whisker(x: float, point: Point, scale: _Scale) -> str:

@@ -121,18 +121,14 @@ class Meter:
         cpu = server.cpu_seconds() - before
         self._pull(server, content, row.connections, verify=True)
         _forget(server, content)
-        rate = content.total_bytes / MIB / figures["seconds"]
-        more = {"blobs_per_s": row.blobs / figures["seconds"]}
-        return Measured(rate, cpu, content.total_bytes, more)
+        return _moved(content.total_bytes, row.blobs, cpu, figures)
 
     def _measure_pull(self, row: Row, server: Server, content: Content) -> Measured:
         times = self._settings.repeats if row.blobs == row.connections else 1
         before = server.cpu_seconds()
         figures = self._pull(server, content, row.connections, times=times)
         cpu = server.cpu_seconds() - before
-        moved = content.total_bytes * times
-        more = {"blobs_per_s": row.blobs * times / figures["seconds"]}
-        return Measured(moved / MIB / figures["seconds"], cpu, moved, more)
+        return _moved(content.total_bytes * times, row.blobs * times, cpu, figures)
 
     def _measure_rate(self, row: Row, server: Server, content: Content) -> Measured:
         settings = self._settings
@@ -250,6 +246,15 @@ def sha256_mib_s(client: Client, seconds: float) -> float:
 def cpu_per_gib(measured: Sequence[Measured]) -> list[float]:
     """Return CPU seconds per GiB, of measurements that moved bytes."""
     return [item.cpu_s * GIB / item.moved_bytes for item in measured if item.moved_bytes]
+
+
+def _moved(count: int, blobs: int, cpu_s: float, figures: dict[str, float]) -> Measured:
+    seconds = figures["seconds"]
+    more = {
+        "blobs_per_s": blobs / seconds,
+        "client_cpu_s_per_gib": figures["client_cpu_s"] * GIB / count,
+    }
+    return Measured(count / MIB / seconds, cpu_s, count, more)
 
 
 def _forget(server: Server, content: Content) -> None:

@@ -25,6 +25,7 @@ _SHORT = {
     "push-chunked": "chunked",
     "push-tls-length": "length",
     "push-tls-chunked": "chunked",
+    "pull": "plain",
     "pull-tls": "TLS",
     "memory-slow": "slow uploads",
     "memory-upload": "one upload",
@@ -47,6 +48,7 @@ def tables(document: Document) -> list[tuple[str, list[list[str]]]]:
     made = [
         ("Ratios of Trireme to the others", _ratio_table(figures, peers, short=document["short"])),
         ("CPU, memory and the SHA-256 limit", _cost_table(figures, [OURS, *peers])),
+        ("Ping while two pushes run, µs", _latency_table(figures, [OURS, *peers])),
         ("Memory over idle, MiB", _memory_table(memory, [OURS, *peers])),
         ("Growth", _cost_table(growth, [OURS, *peers])),
     ]
@@ -89,12 +91,24 @@ def _cost_table(rows: Sequence[Document], servers: Sequence[str]) -> list[list[s
             found = row["servers"][name]
             share = found.get("share_of_sha256")
             line += [
-                f"{found['median']:g} {row['unit']}",
+                _speed(found, row),
                 f"{found['cpu_s_per_gib']['median']:.2f}" if "cpu_s_per_gib" in found else "",
                 f"{found['peak_pss_mib']:.0f}" if "peak_pss_mib" in found else "",
                 f"{share:.0%}" if share is not None else "",
             ]
         lines.append(line)
+    return lines
+
+
+def _latency_table(rows: Sequence[Document], servers: Sequence[str]) -> list[list[str]]:
+    lines = [["server", "p50", "p99", "slowest", "pings in a round"]]
+    names = ("p50_us", "p99_us", "max_us", "count")
+    for row in rows:
+        if row["kind"] == "latency":
+            found = row["servers"]
+            lines += [
+                [server, *(_spread(found[server][name]) for name in names)] for server in servers
+            ]
     return lines
 
 
@@ -114,6 +128,13 @@ def _memory_table(rows: Sequence[Document], servers: Sequence[str]) -> list[list
             ]
         lines.append(line)
     return lines
+
+
+def _speed(found: Document, row: Document) -> str:
+    text = f"{_number(found['median'])} {row['unit']}"
+    if row["workload"].endswith("-sizes"):  # of small blobs the number says more
+        text += f", {_number(found['blobs_per_s']['median'])} blobs/s"
+    return text
 
 
 def _spread(found: Document) -> str:
@@ -185,14 +206,16 @@ def charts(document: Document) -> dict[str, str]:
     for name, (title, workloads) in _BARS.items():
         rows = [row for row in document["rows"] if row["workload"] in workloads]
         if rows:
-            made[name] = _bars(document, title, rows, _value).render()
+            unit = rows[0]["unit"].removesuffix(" over idle")
+            made[name] = _bars(document, title, rows, _value, unit).render()
     pushes = [row for row in document["rows"] if row["workload"] in _BARS["push"][1]]
     if pushes:
         made["cpu"] = _bars(document, "CPU of a push", pushes, _cpu, "s/GiB").render()
     for workload, title in _GROWTH.items():
         rows = [row for row in document["rows"] if row["workload"] == workload]
         if rows:
-            made[workload] = _bars(document, title, rows, _value, lines=True).render()
+            unit = rows[0]["unit"]
+            made[workload] = _bars(document, title, rows, _value, unit, lines=True).render()
             name = workload.replace("growth-", "growth-memory-")
             made[name] = _bars(
                 document, f"Peak PSS, {title.lower()}", rows, _peak, "MiB", lines=True
@@ -205,14 +228,14 @@ def _bars(
     title: str,
     rows: Sequence[Document],
     point: Callable[[Document], Point | None],
-    unit: str = "",
+    unit: str,
     *,
     lines: bool = False,
 ) -> Chart:
     names = [OURS, *peers_of(document)]
     series = {name: [point(row["servers"][name]) for row in rows] for name in names}
     groups = [row["label"] if lines else _group(row) for row in rows]
-    return Chart(title, unit or rows[0]["unit"], groups, series, lines)
+    return Chart(title, unit, groups, series, lines)
 
 
 def _group(row: Document) -> str:
