@@ -17,7 +17,12 @@ from drivers.filesystem.reader import FilesystemReader
 from drivers.filesystem.session import FilesystemSession, parse_state
 
 _PROPERTIES: Final = contract.Properties(
-    atomic_move=True, append=True, cheap_list=True, local_files=True, process_local=False
+    atomic_move=True,
+    append=True,
+    cheap_list=True,
+    local_files=True,
+    process_local=False,
+    immediate_reads=True,
 )
 
 _T = TypeVar("_T")
@@ -70,6 +75,21 @@ class FilesystemDriver:
         """Return the content at each path in one hop; see the contract."""
         files = [self._file(path) for path in paths]
         return await self._read(_first(paths), disk.read_many, files)
+
+    def read_now(self, paths: Sequence[str]) -> list[bytes | None]:
+        """Return the content at each path from this thread; see the contract."""
+        try:
+            return disk.read_many([self._file(path) for path in paths])
+        except OSError as exc:
+            raise disk.translate(exc, _first(paths), writing=False) from exc
+
+    def stat_now(self, paths: Sequence[str]) -> list[contract.FileInfo | None]:
+        """Describe each path from this thread; see the contract."""
+        try:
+            found = disk.describe_many([self._file(path) for path in paths])
+        except OSError as exc:
+            raise disk.translate(exc, _first(paths), writing=False) from exc
+        return [_file_info(path, info) for path, info in zip(paths, found, strict=True)]
 
     async def put_content(self, path: str, content: bytes) -> None:
         """Write a temporary file beside `path` and rename it, all flushed; see the contract."""

@@ -13,7 +13,12 @@ from drivers.inmemory.session import AppendSession, PartsSession
 from drivers.inmemory.store import NAME, Content, Directory, MemoryStore
 
 _PLAIN: Final = contract.Properties(
-    atomic_move=True, append=True, cheap_list=True, local_files=False, process_local=True
+    atomic_move=True,
+    append=True,
+    cheap_list=True,
+    local_files=False,
+    process_local=True,
+    immediate_reads=True,
 )
 
 
@@ -120,11 +125,21 @@ class InMemoryDriver:
 
     async def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
         """Return the content at each path in one step; see the contract."""
+        await trio.lowlevel.checkpoint()
+        return self.read_now(paths)
+
+    def read_now(self, paths: Sequence[str]) -> list[bytes | None]:
+        """Return the content at each path; see the contract."""
         for path in paths:
             _check(path)
-        await trio.lowlevel.checkpoint()
         found = [self._store.find(path) for path in paths]
         return [bytes(node.data) if isinstance(node, Content) else None for node in found]
+
+    def stat_now(self, paths: Sequence[str]) -> list[contract.FileInfo | None]:
+        """Describe each path; see the contract."""
+        for path in paths:
+            _check(path)
+        return [_file_info(path, self._store.find(path)) for path in paths]
 
     async def put_content(self, path: str, content: bytes) -> None:
         """Store `content` at `path`; see the contract."""
@@ -141,10 +156,8 @@ class InMemoryDriver:
 
     async def stat_many(self, paths: Sequence[str]) -> list[contract.FileInfo | None]:
         """Describe each path in one step; see the contract."""
-        for path in paths:
-            _check(path)
         await trio.lowlevel.checkpoint()
-        return [_file_info(path, self._store.find(path)) for path in paths]
+        return self.stat_now(paths)
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[str]:
         """Return names of the direct children of `path`; see the contract."""

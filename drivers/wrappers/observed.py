@@ -45,3 +45,16 @@ class Observed(Wrapper):
             return await call()
         finally:
             self._observer(self.name, operation.action, self._clock() - begun)
+
+    def around_now(
+        self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]
+    ) -> _T:
+        """Make the call and report it, likewise."""
+        del paths
+        if operation.action is None:
+            return call()
+        begun = self._clock()
+        try:
+            return call()
+        finally:
+            self._observer(self.name, operation.action, self._clock() - begun)

@@ -29,3 +29,15 @@ class Validated(Wrapper):
         for path in paths:
             check_path(self.name, path, root=not operation.changes)
         return await call()
+
+    def around_now(
+        self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]
+    ) -> _T:
+        """Make the call, or none if one of the paths is bad.
+
+        Raises:
+            errors.InvalidPath: one of them is.
+        """
+        for path in paths:
+            check_path(self.name, path, root=not operation.changes)
+        return call()

@@ -94,6 +94,13 @@ class AccessController(Protocol):
         """
         ...
 
+    def recall(self, authorization: str | None, access: Sequence[Access]) -> Identity | None:
+        """Do what `authorize` does if that takes no waiting, else return None.
+
+        None also for whatever would be refused: only `authorize` refuses.
+        """
+        ...
+
     def may(self, identity: Identity, access: Access) -> bool:
         """Whether someone who passed `authorize` would also be granted `access`.
 
@@ -114,6 +121,10 @@ class OpenAccess:
         scheme: str = "http",
     ) -> Identity:
         """Let every request pass, as nobody in particular."""
+        return ANONYMOUS
+
+    def recall(self, authorization: str | None, access: Sequence[Access]) -> Identity | None:
+        """Let every request pass."""
         return ANONYMOUS
 
     def may(self, identity: Identity, access: Access) -> bool:

@@ -108,6 +108,17 @@ class HtpasswdAccess:
             raise Challenge(self._header, access)
         return Identity(credentials.user)
 
+    def recall(self, authorization: str | None, access: Sequence[Access]) -> Identity | None:
+        """Return who it is when that password was verified lately and the file looked at."""
+        credentials = parse_credentials(authorization)
+        if credentials is None or trio.current_time() >= self._next_check:
+            return None
+        name = credentials.user.encode()
+        hashed = self._users.hashes.get(name)
+        if hashed is None or not self._verifier.remembers(name, credentials.password, hashed):
+            return None
+        return Identity(credentials.user)
+
     def may(self, identity: Identity, access: Access) -> bool:
         """Return True: every user of the file may do everything."""
         return True
