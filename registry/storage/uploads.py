@@ -210,6 +210,8 @@ class UploadStore:
         # A store without append shows no data before commit: there the record alone counts.
         saved = await self._saved_offsets(name, upload_id)
         if self._driver.properties.append:
+            if data is None and (saved or record is not None):
+                return None  # its bytes are a blob by now, and the rest is about to be removed
             covered = [item for item in saved if item <= size]
             offset = max([*covered, *([offset] if offset is not None else [])], default=None)
             if offset is None:
