@@ -185,4 +185,4 @@ class Connection(TCPServer):
 
 
 async def _nothing() -> None:
-    return
+    await trio.lowlevel.checkpoint_if_cancelled()
