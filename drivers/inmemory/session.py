@@ -303,10 +303,10 @@ class PartsSession(_Session):
                 raise
         else:  # a multipart upload needs a part; so little goes to the key directly
             self._store.put(key, Content(bytes(self._rest)))
-        self._over = True
         with trio.move_on_after(_CLEAN_UP_S, shield=True):
             await trio.lowlevel.checkpoint()
             self._remove_remains(but=key)
+        self._over = True  # not before: this would take the remains of a successor with it
 
     async def _join(self) -> None:
         count = self._parts

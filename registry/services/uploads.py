@@ -197,7 +197,8 @@ class UploadService:
             await _keep(writer, start)
             raise errors.UploadBodyInvalid(str(exc)) from exc
         except BaseException:
-            await _keep(writer, start)
+            with trio.move_on_after(KEEP_TIMEOUT_S, shield=True):
+                await _keep(writer, start)
             raise
         if chunk is not None and received != chunk.size_bytes:
             raise errors.SizeInvalid(
@@ -233,7 +234,7 @@ class UploadService:
 
 
 async def _keep(writer: UploadWriter, start: int) -> None:
-    """Record what came before a body broke off, however the request ends."""
+    """Record what came before a body broke off."""
     if writer.offset > start:
         with trio.move_on_after(KEEP_TIMEOUT_S, shield=True):
             await writer.checkpoint()

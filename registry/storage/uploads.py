@@ -6,7 +6,8 @@ What is recorded of an upload
     store cannot append, or the hash cannot be exported, our own ``trireme`` file holds offset and
     the driver's state. The order is data, then record, then acknowledgement, so a crash can lose an
     acknowledgement but never acknowledge lost data. The length of ``data`` counts only when there
-    is no record at all.
+    is no record at all. Where the store can append, a record without ``data`` is what a commit
+    leaves until the directory is removed: that upload is over.
 
 An upload whose hash state is missing (begun by a Go registry built without it, or by a process
 that could not export it) is hashed again from its bytes, not refused.
@@ -244,6 +245,8 @@ class UploadStore:
         # A store without append shows no data before commit: there the record alone counts.
         saved = await self._saved_offsets(name, upload_id)
         if self._driver.properties.append:
+            if data is None and (saved or record is not None):
+                return None  # its bytes are a blob by now, and the rest is about to be removed
             covered = [item for item in saved if item <= size]
             offset = max([*covered, *([offset] if offset is not None else [])], default=None)
             if offset is None:

@@ -221,6 +221,10 @@ SERVER_ERRORS = {
         b"PUT /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         400,
     ),
+    "length of 5000 digits": (
+        b"PUT /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"1" * 5000 + b"\r\n\r\n",
+        400,
+    ),
     "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     "HTTP/2 without TLS": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     "immense head": (b"GET /v2/ HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),

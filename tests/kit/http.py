@@ -25,11 +25,13 @@ class Client(httpx2.Client):
 
     Args:
         url: Base URL of the registry.
-        verify: As httpx2 takes it, for a registry with TLS.
+        verify: As httpx2 takes it; by default no authorities are read for a URL without TLS.
         options: Further options of httpx2.
     """
 
-    def __init__(self, url: str, verify: Any = True, **options: Any) -> None:
+    def __init__(self, url: str, verify: Any = None, **options: Any) -> None:
+        if verify is None:
+            verify = url.startswith("https:")
         super().__init__(base_url=url, timeout=TIMEOUT_S, trust_env=False, verify=verify, **options)
         for name in ("accept", "accept-encoding", "user-agent"):
             del self.headers[name]

@@ -35,6 +35,30 @@ TABLE = {
 }
 
 
+# What clients of distribution match on.
+MESSAGES = {
+    errors.Unknown: "unknown error",
+    errors.Unsupported: "The operation is unsupported.",
+    errors.Unauthorized: "authentication required",
+    errors.Denied: "requested access to the resource is denied",
+    errors.Unavailable: "service unavailable",
+    errors.TooManyRequests: "too many requests",
+    errors.DigestInvalid: "provided digest did not match uploaded content",
+    errors.SizeInvalid: "provided length did not match content length",
+    errors.RangeInvalid: "invalid content range",
+    errors.NameInvalid: "invalid repository name",
+    errors.TagInvalid: "manifest tag did not match URI",
+    errors.NameUnknown: "repository name not known to registry",
+    errors.ManifestUnknown: "manifest unknown",
+    errors.ManifestInvalid: "manifest invalid",
+    errors.ManifestBlobUnknown: "blob unknown to registry",
+    errors.BlobUnknown: "blob unknown to registry",
+    errors.BlobUploadUnknown: "blob upload unknown to registry",
+    errors.BlobUploadInvalid: "blob upload invalid",
+    errors.PaginationNumberInvalid: "invalid number of results requested",
+}
+
+
 def subclasses(of: type[errors.RegistryError]) -> set[type[errors.RegistryError]]:
     found = {item for item in of.__subclasses__() if item.__module__ == errors.__name__}
     return found.union(*(subclasses(item) for item in found))
@@ -50,6 +74,11 @@ def test_code_and_status(kind: type[errors.RegistryError]) -> None:
     assert (error.code, error.status) == TABLE[kind]
     assert error.entries() == [{"code": error.code, "message": error.message}]
     assert error.message
+
+
+@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
+def test_message(kind: type[errors.RegistryError]) -> None:
+    assert kind().message == MESSAGES[kind]
 
 
 @pytest.mark.parametrize("detail", ["text", "", 0, {"name": "x"}, [{"Type": "repository"}]])

@@ -269,6 +269,18 @@ async def test_a_claim_that_comes_too_late_leaves_no_file_behind(appending: Stor
     assert appending.remains() == []
 
 
+@pytest.mark.parametrize("states", [{"0": go_state(b"")}, {"70": go_state(DATA[:70])}])
+async def test_an_upload_whose_bytes_became_a_blob_is_over(
+    appending: Store, states: dict[str, bytes]
+) -> None:
+    """Between commit and cleaning up, or for good when the process died there."""
+    await leave(appending.open(), None, states=states)
+    uploads = assemble(appending.open()).upload_store
+    assert await uploads.status(NAME, UPLOAD) is None
+    assert await uploads.open(NAME, UPLOAD) is None
+    assert await uploads.started_at(NAME, UPLOAD) is not None
+
+
 async def test_an_upload_of_which_bytes_are_lost_cannot_be_opened(store: Store) -> None:
     parts = assemble(store.open())
     if parts.driver.properties.append:
