@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from registry.framing import FramingError, implementations, new_decoder
@@ -41,6 +41,7 @@ def damage(stream: bytes, at: int, byte: int) -> bytes:
 damaged = st.builds(damage, bodies, st.integers(0, 5000), st.sampled_from(b"\r\n0;: \x00g\xff"))
 
 
+@settings(deadline=None)
 @given(stream=st.one_of(streams, bodies, damaged), pieces=lengths)
 @example(stream=b"5;\r\r\nhello\r\n0\r\n\r\n", pieces=[3, 1])
 @example(stream=b"0\r\n\na: b", pieces=[])
@@ -72,6 +73,7 @@ def transcript(using: str, pieces: Sequence[bytes]) -> list[object]:
     return said
 
 
+@settings(deadline=None)
 @given(stream=st.one_of(streams, damaged), pieces=lengths)
 def test_implementations_say_the_same_word_by_word(stream: bytes, pieces: list[int]) -> None:
     cuts = list(cut(stream, pieces))
@@ -80,6 +82,7 @@ def test_implementations_say_the_same_word_by_word(stream: bytes, pieces: list[i
         assert other == first
 
 
+@settings(deadline=None)
 @given(body=bodies, more=st.binary(max_size=30), pieces=lengths)
 def test_a_body_is_taken_to_its_last_byte(body: bytes, more: bytes, pieces: list[int]) -> None:
     for using in implementations():

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.digest import Hasher, new_hasher
@@ -76,6 +76,7 @@ def test_a_chunked_body_is_on_disk_and_in_the_hash(pair: Pair, block_bytes: int,
 
 
 @every_pair
+@settings(deadline=None)
 @given(pieces=st.lists(st.binary(max_size=80), max_size=8), cuts=st.lists(st.integers(0, 99)))
 def test_it_does_not_matter_how_a_body_is_cut(
     pair: Pair, pieces: list[bytes], cuts: list[int]
