@@ -7,7 +7,7 @@ of the other, and an HTTP/2 stream, a test or an upstream registry can be a body
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -161,3 +161,23 @@ class RequestBody(Body, Protocol):
     async def drain(self) -> None:
         """Read and drop what is left, within bounds of bytes and time."""
         ...
+
+
+class NoBody:
+    """The body of a request that has none; the contract of `Body`."""
+
+    length_bytes = 0
+    received_bytes = 0
+
+    async def consume(self, sink: Sink) -> int:
+        """Pour nothing."""
+        del sink
+        return 0
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Return nothing."""
+        del limit_bytes
+        return b""
+
+
+NO_BODY: Final = NoBody()

@@ -106,9 +106,7 @@ class Wrapper:
         """Return the content at each path; see the contract."""
         return await self.around(GET_MANY, paths, lambda: self.inner.get_many(paths))
 
-    def around_now(
-        self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]
-    ) -> _T:
+    def around_now(self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]) -> _T:
         """Make one call that does not wait; to be overridden like `around`."""
         del operation, paths
         return call()

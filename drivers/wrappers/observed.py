@@ -46,9 +46,7 @@ class Observed(Wrapper):
         finally:
             self._observer(self.name, operation.action, self._clock() - begun)
 
-    def around_now(
-        self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]
-    ) -> _T:
+    def around_now(self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]) -> _T:
         """Make the call and report it, likewise."""
         del paths
         if operation.action is None:

@@ -30,9 +30,7 @@ class Validated(Wrapper):
             check_path(self.name, path, root=not operation.changes)
         return await call()
 
-    def around_now(
-        self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]
-    ) -> _T:
+    def around_now(self, operation: Operation, paths: Sequence[str], call: Callable[[], _T]) -> _T:
         """Make the call, or none if one of the paths is bad.
 
         Raises:

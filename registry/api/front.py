@@ -58,8 +58,15 @@ class Trace:
 
 
 @dataclass(slots=True)
-class _Sent:
-    """What has gone out of one answer."""
+class Sent:
+    """What has gone out of one answer.
+
+    Attributes:
+        status: 0 until the head is out; 499 when the client left first.
+        content_type: Its Content-Type, "" for none.
+        body_bytes: Length of the body so far.
+        finished: The last message is out.
+    """
 
     status: int = 0
     content_type: str = ""
@@ -98,7 +105,7 @@ class Front:
         headers = Headers(scope["headers"])
         trace = Trace(str(uuid4()), found, remote_address(scope, headers))
         scope[TRACE_KEY] = trace
-        sent = _Sent()
+        sent = Sent()
         wrapped = self._counting_send(send, sent, speaks_v2=path.startswith(f"{self.prefix}v2"))
         started, received_s = self.clock(), time.time()
         handler = METRIC_HANDLERS[found.route] if found else "other"
@@ -116,7 +123,7 @@ class Front:
                 self._access(scope, headers, trace, sent, received_s=received_s)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, path: str, sent: _Sent
+        self, scope: Scope, receive: Receive, send: Send, path: str, sent: Sent
     ) -> None:
         probe = path.removeprefix("/")
         failures = self.health.failures()
@@ -135,6 +142,22 @@ class Front:
                 if sent.status == 0:
                     await send_error(send, errors.Unknown())
 
+    def note(
+        self,
+        scope: Scope,
+        headers: Headers,
+        trace: Trace,
+        sent: Sent,
+        *,
+        started: float,
+        received_s: float,
+    ) -> None:
+        """Write the log lines of a request that was answered in another way."""
+        if log.isEnabledFor(logging.INFO):
+            with bind(_request_fields(scope, headers, trace)):
+                self._log(trace, sent, self.clock() - started)
+        self._access(scope, headers, trace, sent, received_s=received_s)
+
     async def _send_readiness(self, send: Send, failures: Mapping[str, str]) -> None:
         if failures:
             lines = [f"{name}: {text}" for name, text in sorted(failures.items())]
@@ -142,7 +165,7 @@ class Front:
         else:
             await _send_plain(send, 200, b"ok\n")
 
-    def _counting_send(self, send: Send, sent: _Sent, *, speaks_v2: bool) -> Send:
+    def _counting_send(self, send: Send, sent: Sent, *, speaks_v2: bool) -> Send:
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 sent.status = message["status"]
@@ -163,7 +186,7 @@ class Front:
 
         return counting
 
-    def _log(self, trace: Trace, sent: _Sent, seconds: float) -> None:
+    def _log(self, trace: Trace, sent: Sent, seconds: float) -> None:
         fields: dict[str, FieldValue] = {
             "http.response.status": sent.status,
             "http.response.written": sent.body_bytes,
@@ -187,7 +210,7 @@ class Front:
         scope: Scope,
         headers: Headers,
         trace: Trace,
-        sent: _Sent,
+        sent: Sent,
         *,
         received_s: float,
     ) -> None:

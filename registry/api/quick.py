@@ -1,8 +1,9 @@
-"""Quick answers: ping, manifests and blob HEAD answered in the protocol layer, by the ordinary code.
+"""Quick answers: ping, manifests and blob HEAD, in the protocol layer but by the ordinary code.
 
-The same dispatcher runs over a driver that never waits (`registry.storage.immediate`), so the answer
-is the ordinary one by construction, read from the store at that moment: nothing is cached, and
-nothing can be stale. Whatever would have to wait, or is not a plain answer, takes the ordinary way.
+The same dispatcher runs over a driver that never waits (`registry.storage.immediate`), so the
+answer is the ordinary one by construction, read from the store at that moment: nothing is cached,
+and nothing can be stale. Whatever would have to wait, or is not a plain answer, takes the ordinary
+way.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from urllib.parse import parse_qs
 from uuid import uuid4
 
 from registry.api.call import Answer, Headers
-from registry.api.dispatch import Dispatcher, Incoming, required_access
-from registry.api.front import API_VERSION, Front, Trace, remote_address, request_path
-from registry.api.routes import METRIC_HANDLERS, Match, Route
+from registry.api.dispatch import Dispatcher, Incoming
+from registry.api.front import API_VERSION, Front, Sent, Trace, remote_address, request_path
+from registry.api.routes import METRIC_HANDLERS, Route
 from registry.api.urls import Origin
 from registry.auth import Access, AccessController, Identity
 from registry.storage.immediate import defer, drive
@@ -94,7 +95,7 @@ class QuickAnswers:
             return None
         headers = Headers(scope["headers"])
         started, received_s = front.clock(), time.time()
-        trace = Trace(str(uuid4()), found, remote_address(scope, headers))
+        trace = Trace("", found, remote_address(scope, headers))
         try:
             answer = self._ask(method, path, scope["query_string"], headers, trace)
         except RuntimeError:
@@ -103,12 +104,14 @@ class QuickAnswers:
             return None
         if answer is None or not isinstance(answer.body, bytes) or answer.status >= 400:
             return None
-        trace.error_code, trace.error_text = answer.error_code, answer.error_text
         encoded = _encode(answer)
-        body = answer.body if method != "HEAD" and answer.status != 304 else b""
+        body = answer.body if method != "HEAD" else b""
+        trace.request_id = str(uuid4())
+        content_type = dict(answer.headers).get("Content-Type", "")
+        sent = Sent(answer.status, content_type, len(body), finished=True)
         with front.metrics.request(METRIC_HANDLERS[found.route], method) as meter:
             meter.finish(answer.status, 0, len(body))
-        front.note(scope, headers, trace, answer, len(body), started, received_s)
+        front.note(scope, headers, trace, sent, started=started, received_s=received_s)
         return answer.status, encoded, body
 
     def _ask(
@@ -131,6 +134,7 @@ class QuickAnswers:
 
 def _encode(answer: Answer) -> list[tuple[bytes, bytes]]:
     """Return the headers as the ordinary way sends them."""
+    assert isinstance(answer.body, bytes)
     encoded = [
         (name.lower().encode("latin1"), value.encode("latin1")) for name, value in answer.headers
     ]
@@ -140,5 +144,3 @@ def _encode(answer: Answer) -> list[tuple[bytes, bytes]]:
         encoded.append((b"content-length", str(len(answer.body)).encode()))
     encoded.append(API_VERSION)
     return encoded
-
-

@@ -65,9 +65,7 @@ class Verifier:
 
     def remembers(self, user: bytes, password: bytes, hashed: bytes) -> bool:
         """Whether `verify` would say yes without waiting."""
-        return self._remembered(
-            self._name(user, password[: userfile.MAX_PASSWORD_BYTES], hashed)
-        )
+        return self._remembered(self._name(user, password[: userfile.MAX_PASSWORD_BYTES], hashed))
 
     def forget(self) -> None:
         """Let everyone be checked again."""

@@ -18,7 +18,9 @@ from registry.api.base import BaseApi, ExtensionsApi
 from registry.api.blobs import BlobsApi
 from registry.api.catalog import CatalogApi
 from registry.api.dispatch import Dispatcher, Resources
+from registry.api.front import Front
 from registry.api.manifests import ManifestsApi
+from registry.api.quick import QuickAnswers, RecalledAccess
 from registry.api.referrers import ReferrersApi
 from registry.api.tags import TagsApi
 from registry.api.uploads import UploadsApi
@@ -46,6 +48,7 @@ from registry.services.tags import TagService
 from registry.services.uploads import UploadService
 from registry.storage.blobs import BlobStore
 from registry.storage.catalog import Catalog
+from registry.storage.immediate import ImmediateDriver
 from registry.storage.links import Links
 from registry.storage.referrers import ReferrerStore
 from registry.storage.repositories import layers, revisions
@@ -118,6 +121,17 @@ def make_services(
     extra = [(name, value) for name, values in config.http.headers.items() for value in values]
     purge = PurgeService(upload_store, catalog, policy, _purge_settings(config))
     return Services(Dispatcher(resources, access, urls, extra), purge)
+
+
+def make_quick(
+    config: Configuration, driver: Driver, access: AccessController, front: Front
+) -> QuickAnswers | None:
+    """Return what answers small requests at once, None where the store has no immediate reads."""
+    if not driver.properties.immediate_reads:
+        return None
+    recalled = RecalledAccess(access)
+    services = make_services(config, ImmediateDriver(driver), recalled, b"")
+    return QuickAnswers(services.dispatcher, front)
 
 
 def upload_secret(config: Configuration) -> bytes:

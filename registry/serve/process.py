@@ -149,6 +149,7 @@ class Process:
                     drain_s=config.http.drain_s,
                     tls=tls,
                     siblings=worker.slot if worker else None,
+                    quick=parts.make_quick(config, driver, access, front),
                 )
                 await serve(front, self._sockets.main, settings, self._stop)
                 nursery.cancel_scope.cancel()

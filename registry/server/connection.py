@@ -19,6 +19,7 @@ from hypercorn.utils import parse_socket_addr
 
 from registry.server.engine import Engine
 from registry.server.protocol import Protocol
+from registry.server.quick import QuickHeads
 from registry.server.sending import SendStopped, send_file
 from registry.server.tasks import AppTasks
 from registry.server.transport import PlainStream, TlsStream
@@ -39,6 +40,7 @@ class Connection(TCPServer):
         context: Shared by all connections of a worker.
         engine: Threads and buffers, likewise.
         stream: A plain or TLS stream; owned from here on.
+        heads: Answers requests that come as one head without a body; None for none.
     """
 
     def __init__(
@@ -48,10 +50,15 @@ class Connection(TCPServer):
         context: WorkerContext,
         engine: Engine,
         stream: PlainStream | TlsStream,
+        heads: QuickHeads | None = None,
     ) -> None:
         super().__init__(app, config, context, {}, stream)  # type: ignore[arg-type]  # our own kind
         self._engine = engine
         self._transport = stream
+        self._heads = heads
+        self._active_at = 0.0
+        self._h1: Protocol | None = None
+        self._client: tuple[str, int] | None = None
 
     async def run(self) -> None:
         """Serve the connection."""
@@ -80,10 +87,12 @@ class Connection(TCPServer):
             parse_socket_addr(socket.family, socket.getpeername()),
             parse_socket_addr(socket.family, socket.getsockname()),
         )
+        self._client = ends[0]
         tasks = AppTasks(zero_copy=alpn != "h2")
         async with tasks:
             self._task_group = tasks
             protocol = self._protocol(alpn, tasks, *ends)
+            self._h1 = protocol if isinstance(protocol, Protocol) else None
             self.protocol = protocol  # type: ignore[assignment]  # no wrapper: nothing is upgraded
             await protocol.initiate()
             await self.idle_task.restart(tasks, self._idle_timeout)
@@ -116,10 +125,33 @@ class Connection(TCPServer):
                 data = await self._transport.receive_some(READ_BYTES)
             except (trio.ClosedResourceError, trio.BrokenResourceError):
                 break
-            await self.protocol.handle(RawData(bytes(data)))
+            if not await self._answer_quickly(data):
+                await self.protocol.handle(RawData(bytes(data)))
             if not data:
                 break
         await self.protocol.handle(Closed())
+
+    async def _answer_quickly(self, data: bytes) -> bool:
+        """Answer `data` here if it is one request that can be; tell whether it was."""
+        heads, protocol = self._heads, self._h1
+        if heads is None or protocol is None or not protocol.is_idle:
+            return False
+        answer = heads.answer(data, self._client)
+        if answer is None:
+            return False
+        self._active_at = trio.current_time()
+        await self.protocol_send(RawData(answer))
+        return True
+
+    async def _idle_timeout(self) -> None:
+        """Close the connection when nothing came for the keep-alive time, or when all must end."""
+        self._active_at = max(self._active_at, trio.current_time())
+        while (left := self._active_at + self.config.keep_alive_timeout - trio.current_time()) > 0:
+            with trio.move_on_after(left):
+                await self.context.terminated.wait()
+                break
+        with trio.CancelScope(shield=True):
+            await self._initiate_server_close()
 
     async def protocol_send(self, event: Event) -> None:
         """Send for the protocol; a peer that stops reading loses the connection."""

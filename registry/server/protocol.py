@@ -29,10 +29,10 @@ from hypercorn.utils import suppress_body
 
 from registry.server.engine import Engine
 from registry.server.handover import HandedBody
+from registry.server.head import check_request
 from registry.server.tasks import AppTasks
 from registry.server.transport import PlainStream, TlsStream
 
-MAX_HEAD_BYTES = 64 * 1024  # request line and headers; tokens of 20 KiB are common
 ANSWER_TIMEOUT_S = 60.0  # for an answer to a peer that broke off its body: it may still read
 
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
@@ -127,6 +127,17 @@ class Protocol(H11Protocol):
         self._body: HandedBody | None = None
         self._over = trio.Event()
         self._head = b""
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing was asked that is not answered, and nothing of a next request has come."""
+        connection = self.connection
+        return (
+            self.stream is None
+            and connection.our_state is h11.IDLE
+            and connection.their_state is h11.IDLE
+            and not connection.trailing_data[0]
+        )
 
     async def _handle_events(self) -> None:
         """Take what h11 has parsed, until it needs more bytes or this request's answer is out."""
@@ -330,30 +341,3 @@ class Protocol(H11Protocol):
 
     async def _send_error_response(self, status_code: int) -> None:
         await self._refuse(status_code, "the request could not be served")
-
-
-def check_request(request: h11.Request) -> None:
-    """Return when the head of a request is one that every reader reads alike.
-
-    Raises:
-        h11.RemoteProtocolError: Content-Length beside Transfer-Encoding (request smuggling), a
-            target outside ASCII, an HTTP/2 preface, CONNECT, or more than `MAX_HEAD_BYTES`; with
-            the status to answer.
-    """
-    # h11 measures only a head that comes in pieces; one that comes whole would pass at any length.
-    lines = sum(len(name) + len(value) + 4 for name, value in request.headers)
-    if len(request.target) + lines > MAX_HEAD_BYTES:
-        _reject(f"request line and headers are longer than {MAX_HEAD_BYTES} bytes", 431)
-    if request.method == b"PRI" or request.http_version not in (b"1.0", b"1.1"):
-        _reject("HTTP/2 without TLS is not served here; use HTTP/1.1", 400)
-    if request.method == b"CONNECT":
-        _reject("this is a registry, not a proxy: CONNECT is not served", 405)
-    if not request.target.isascii():
-        _reject("the request target has a byte outside ASCII; percent-encode it", 400)
-    names = {name for name, _ in request.headers}
-    if b"content-length" in names and b"transfer-encoding" in names:
-        _reject("Content-Length and Transfer-Encoding in one request", 400)
-
-
-def _reject(reason: str, status: int) -> None:
-    raise h11.RemoteProtocolError(reason, error_status_hint=status)

@@ -16,8 +16,9 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from registry.server.connection import Connection
 from registry.server.engine import Engine, Siblings
+from registry.server.head import MAX_HEAD_BYTES
 from registry.server.listen import Listener
-from registry.server.protocol import MAX_HEAD_BYTES
+from registry.server.quick import Quick, QuickHeads
 from registry.server.transport import PlainStream, TlsStream
 
 log = logging.getLogger("registry.server")
@@ -40,12 +41,14 @@ class ServerSettings:
         tls: The context of TLS listeners, None for plain ones.
         max_connections: More than these wait in the kernel's queue.
         siblings: The other workers of the host; None when there are none.
+        quick: Answers some requests before the application is asked; None for none.
     """
 
     drain_s: float
     tls: ssl.SSLContext | None = None
     max_connections: int = MAX_CONNECTIONS
     siblings: Siblings | None = None
+    quick: Quick | None = None
 
 
 class _Log:
@@ -91,6 +94,7 @@ class _Server:
         self._config = _engine_config()
         self._slots = trio.CapacityLimiter(settings.max_connections)
         self._engine = Engine(settings.siblings)
+        self._heads = QuickHeads(settings.quick, self._config) if settings.quick else None
         self._streams: set[PlainStream | TlsStream] = set()
         self.idle = trio.Event()
         self.idle.set()
@@ -139,7 +143,9 @@ class _Server:
         self._streams.add(stream)
         self._engine.siblings.set_connections(len(self._streams))
         try:
-            await Connection(self._app, self._config, self._context, self._engine, stream).run()
+            await Connection(
+                self._app, self._config, self._context, self._engine, stream, self._heads
+            ).run()
         finally:
             self._slots.release_on_behalf_of(holder)
             self._streams.discard(stream)

@@ -2,12 +2,13 @@
 
 It lets the ordinary code of storage and services run to its end without ever giving control away:
 reads of small local files happen at once, and anything else *defers*: it yields `DEFERRED`, upon
-which whoever drives the coroutine drops it and takes the ordinary way. Nothing on this path may wait
-for anything else; in particular nothing of Trio may be awaited.
+which whoever drives the coroutine drops it and takes the ordinary way. Nothing on this path may
+wait for anything else; in particular nothing of Trio may be awaited.
 """
 
 from __future__ import annotations
 
+import builtins
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, Final, NoReturn, TypeVar
@@ -136,11 +137,11 @@ class ImmediateDriver:
         """Defer."""
         await defer()
 
-    def read_now(self, paths: Sequence[str]) -> Sequence[bytes | None]:
+    def read_now(self, paths: Sequence[str]) -> builtins.list[bytes | None]:
         """The inner driver's."""
         return self._inner.read_now(paths)
 
-    def stat_now(self, paths: Sequence[str]) -> Sequence[FileInfo | None]:
+    def stat_now(self, paths: Sequence[str]) -> builtins.list[FileInfo | None]:
         """The inner driver's."""
         return self._inner.stat_now(paths)
 
