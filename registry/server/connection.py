@@ -50,6 +50,7 @@ class Connection(TCPServer):
         context: WorkerContext,
         engine: Engine,
         stream: PlainStream | TlsStream,
+        *,
         heads: QuickHeads | None = None,
     ) -> None:
         super().__init__(app, config, context, {}, stream)  # type: ignore[arg-type]  # our own kind

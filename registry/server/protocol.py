@@ -102,7 +102,7 @@ class Protocol(H11Protocol):
 
     task_group: AppTasks
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # Hypercorn's own order
         self,
         app: AppWrapper,
         config: Config,

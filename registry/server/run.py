@@ -144,7 +144,7 @@ class _Server:
         self._engine.siblings.set_connections(len(self._streams))
         try:
             await Connection(
-                self._app, self._config, self._context, self._engine, stream, self._heads
+                self._app, self._config, self._context, self._engine, stream, heads=self._heads
             ).run()
         finally:
             self._slots.release_on_behalf_of(holder)
