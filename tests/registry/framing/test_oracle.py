@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +91,35 @@ def test_a_body_is_taken_to_its_last_byte(body: bytes, more: bytes, pieces: list
         assert verdict.state == "finished"
         assert verdict.rest == more
         check_against_h11(body + more, verdict)
+
+
+# One stream for each state a decoder can be in.
+PREFIXES = {
+    "size": b"",
+    "digits": b"1",
+    "blanks": b"1 ",
+    "extension": b"1;x",
+    "extension, CR": b"1;x\r",
+    "head, CR": b"1\r",
+    "data": b"1\r\n",
+    "data end": b"1\r\n\r",
+    "data end, CR": b"1\r\nx\r",
+    "next size": b"1\r\nx\r\n",
+    "trailers": b"0\r\n",
+    "name": b"0\r\na",
+    "value": b"0\r\na:",
+    "value, CR": b"0\r\na:\r",
+    "next field": b"0\r\na:b\r\n",
+    "end, CR": b"0\r\n\r",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
+def test_every_byte_in_every_state_is_judged_as_by_h11(prefix: bytes) -> None:
+    endings = (b"", b"\n", b"\r\n\r\n", b":\r\n\r\n", b"\r\n0\r\n\r\n", b"\r\n0\r\n0\r\n\r\n")
+    for byte in range(256):
+        for ending in endings:
+            stream = prefix + bytes([byte]) + ending
+            verdicts = {decode(new_decoder(using=using), [stream]) for using in implementations()}
+            assert len(verdicts) == 1, stream
+            check_against_h11(stream, verdicts.pop())
