@@ -155,7 +155,7 @@ def about(document: Document) -> list[str]:
         f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']:g} GiB,"
         f" Linux {machine['kernel']}, {machine['system']}, Python {machine['python']},"
         f" {machine['openssl']}; storage on {machine['storage']}",
-        f"{settings['rounds']} rounds, blobs of {size_text(settings['size_bytes'])};"
+        f"rounds: {settings['rounds']}, blobs of {size_text(settings['size_bytes'])};"
         f" medians with the least and the most of the rounds",
         f"one core hashes {hashing['median']:g} MiB/s ({hashing['min']:g} to {hashing['max']:g})",
         f"other processes used {noise['cpu_share_of_others']:.0%} of the cores meanwhile,"
