@@ -22,7 +22,8 @@ from registry.oci.ranges import ByteRange
 from registry.services.blobs import Blob
 from registry.services.policy import Change, Policy
 from registry.storage.repositories import Membership
-from registry.storage.uploads import DigestMismatch, UploadStatus, UploadStore, UploadWriter
+from registry.storage.upload_writer import DigestMismatch, UploadWriter
+from registry.storage.uploads import UploadStatus, UploadStore
 from registry.stream import Body, BodyError, SinkLost
 
 log = logging.getLogger("registry.uploads")

@@ -15,7 +15,7 @@ import trio
 from hypothesis import HealthCheck, settings
 
 from drivers.filesystem.session import FilesystemSession
-from registry.storage.uploads import UploadWriter
+from registry.storage.upload_writer import UploadWriter
 from tests.drivers.stores import DirectoryStore, SharedMemory, Store
 
 T = TypeVar("T")

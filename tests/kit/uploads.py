@@ -9,7 +9,7 @@ import pytest
 from drivers.contract import Driver
 from registry.digest import new_hasher, restore_hasher
 from registry.oci.names import RepositoryName, UploadId
-from registry.storage import paths, uploads
+from registry.storage import paths, upload_writer
 
 NAME = RepositoryName("team/app")
 UPLOAD = UploadId("0b0a6f0e-7d5c-4f83-9a39-3a2f0b8a9f10")
@@ -20,7 +20,7 @@ def use_hash(patch: pytest.MonkeyPatch, implementation: str) -> None:
     """Let uploads hash with this implementation, as TRIREME_DIGEST does for a whole process."""
     for function in (new_hasher, restore_hasher):
         with_it = functools.partial(function, using=implementation)
-        patch.setattr(uploads, function.__name__, with_it)
+        patch.setattr(upload_writer, function.__name__, with_it)
 
 
 def go_state(data: bytes) -> bytes:

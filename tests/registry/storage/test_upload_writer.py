@@ -15,7 +15,7 @@ from drivers.wrappers import Operation, Wrapper
 from registry.digest import Digest, implementations
 from registry.oci.names import UploadId
 from registry.storage import paths
-from registry.storage.uploads import DigestMismatch, UploadWriter, hash_content
+from registry.storage.upload_writer import DigestMismatch, UploadWriter, hash_content
 from tests.drivers.stores import DirectoryStore, SharedMemory, Store
 from tests.kit.assembly import Assembly, assemble, utc_now
 from tests.kit.trouble import Recording
