@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urljoin
@@ -130,22 +132,44 @@ class Reply:
 
 
 class Wire:
-    """A connection to a registry on 127.0.0.1 that sends bytes as they are."""
+    """A connection to a registry on 127.0.0.1 that sends bytes as they are.
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+    Args:
+        port: The registry's.
+        context: For TLS; None for a plain connection.
+    """
+
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        plain = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.local_port = int(plain.getsockname()[1])
+        self._tls = context.wrap_socket(plain, server_hostname="localhost") if context else None
+        self._socket = self._tls or plain
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; over TLS without a word of goodbye."""
         self._file.close()
         self._socket.close()
+
+    def abort(self) -> None:
+        """Close the connection by a reset."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.close()
 
     def send(self, data: bytes) -> None:
         """Send bytes."""
         self._socket.sendall(data)
+
+    def send_below(self, data: bytes) -> None:
+        """Send bytes past TLS."""
+        socket.socket.sendall(self._socket, data)
 
     def request(self, line: str, *headers: str, body: bytes = b"") -> None:
         """Send a request line and headers, a Host if none is given, and a body."""
@@ -156,23 +180,54 @@ class Wire:
 
     def half_close(self) -> None:
         """Say that nothing more will be sent."""
-        self._socket.shutdown(socket.SHUT_WR)
+        if self._tls is not None:
+            self._tls.setblocking(False)
+            with suppress(ssl.SSLWantReadError):
+                self._tls.unwrap()
+            self._tls.settimeout(TIMEOUT_S)
+        self.cut()
+
+    def cut(self) -> None:
+        """End the sending side of the socket, over TLS without a word of goodbye."""
+        socket.socket.shutdown(self._socket, socket.SHUT_WR)
+
+    def raw_reply(self, *, head: bool = False) -> bytes:
+        """Read one answer as it stands on the wire; `head` as in `reply`."""
+        text, length = b"", 0
+        while (line := self._file.readline()) not in (b"\r\n", b""):
+            text += line
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        assert text.startswith(b"HTTP/1.1 "), text
+        status = int(text.split()[1])
+        if head or status < 200 or status in (204, 304):
+            length = 0
+        body = self._file.read(length)
+        assert len(body) == length
+        return text + line + body
 
     def reply(self, *, head: bool = False) -> Reply:
         """Read one answer; `head` says that it is one to HEAD and has no body."""
-        status_line = self._file.readline()
-        assert status_line.startswith(b"HTTP/1.1 "), status_line
-        status = int(status_line.split()[1])
+        text, _, body = self.raw_reply(head=head).partition(b"\r\n\r\n")
+        status_line, *lines = text.split(b"\r\n")
         headers: dict[str, list[str]] = {}
-        while (line := self._file.readline().rstrip(b"\r\n")) != b"":
+        for line in lines:
             name, _, value = line.decode("latin1").partition(":")
             headers.setdefault(name.lower(), []).append(value.strip())
-        if head or status < 200 or status in (204, 304):
-            return Reply(status, headers, b"")
-        length = int(headers["content-length"][0])
-        body = self._file.read(length)
-        assert len(body) == length
-        return Reply(status, headers, body)
+        return Reply(int(status_line.split()[1]), headers, body)
+
+    def read(self, count: int) -> bytes:
+        """Read so many bytes, less at the end."""
+        return self._file.read(count)
+
+    def read_all(self, wait_s: float = TIMEOUT_S) -> bytes:
+        """Read until the server closes, or falls silent for `wait_s`."""
+        self._socket.settimeout(wait_s)
+        received = b""
+        with suppress(TimeoutError, ConnectionResetError, BrokenPipeError, ssl.SSLError):
+            while piece := self._file.read1(65536):
+                received += piece
+        return received
 
     def at_end(self) -> bool:
         """Tell, waiting for it, whether the server has closed the connection."""
