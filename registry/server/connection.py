@@ -129,6 +129,8 @@ class Connection(TCPServer):
             if not await self._answer_quickly(data):
                 await self.protocol.handle(RawData(bytes(data)))
             if not data:
+                if self._h1 is not None:
+                    await self._h1.wait_answered()
                 break
         await self.protocol.handle(Closed())
 

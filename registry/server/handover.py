@@ -230,6 +230,10 @@ class HandedBody:
                 if not wait_for(self._transport.fileno(), select.POLLIN, POLL_S):
                     return 0, _Outcome.SILENT
                 continue
+            except OSError:
+                if not filled:
+                    raise
+                count = 0  # what came before the connection broke counts
             if not count:
                 ended = _Outcome.GONE
                 break

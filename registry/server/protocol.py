@@ -126,7 +126,24 @@ class Protocol(H11Protocol):
         self._send_file = send_file
         self._body: HandedBody | None = None
         self._over = trio.Event()
+        self._ended = False
         self._head = b""
+
+    async def handle(self, event: Event) -> None:
+        """Take what came, or that nothing more can come or go: then nobody waits any longer."""
+        if isinstance(event, Closed):
+            self._ended = True
+            self._over.set()
+            await self.can_read.set()
+        await super().handle(event)
+
+    async def wait_answered(self) -> None:
+        """Wait until the request that is being served has its answer, if there is one.
+
+        A peer that says that it sends nothing more may still read.
+        """
+        if self.stream is not None:
+            await self._over.wait()
 
     @property
     def is_idle(self) -> bool:
@@ -156,6 +173,8 @@ class Protocol(H11Protocol):
                 if not await self._serve(event):
                     return
             elif event is h11.PAUSED:
+                if self._ended:
+                    return
                 await self.can_read.clear()
                 await self.can_read.wait()
             elif isinstance(event, h11.EndOfMessage):

@@ -146,6 +146,7 @@ class TlsStream(trio.abc.Stream):
         self._lock = threading.Lock()
         self._unsent = memoryview(b"")
         self._ended = False
+        self._fault: ssl.SSLError | None = None
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -217,10 +218,12 @@ class TlsStream(trio.abc.Stream):
                 except ssl.SSLEOFError:
                     count = 0  # HTTP tells itself whether a message is whole
                 except ssl.SSLError as exc:
-                    raise trio.BrokenResourceError from exc
+                    self._fault, self._ended, count = exc, True, 0
                 if not count:
                     self._ended = True
                 total += count
+        if not total and self._fault is not None:  # what came before it is given out first
+            raise trio.BrokenResourceError from self._fault
         return total
 
     def receive_into(self, view: memoryview) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import errno
-import os
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -15,6 +14,7 @@ import trio
 from drivers.contract import Driver, Reader, UploadSession
 from drivers.errors import DriverError, OutOfSpace, Unavailable
 from registry.digest import CANONICAL, Digest, Hasher, StateInvalid, new_hasher, restore_hasher
+from registry.framing import write_block
 from registry.oci.names import RepositoryName, UploadId
 from registry.storage import paths
 from registry.storage.blobs import BlobStore
@@ -98,8 +98,9 @@ class UploadWriter:
 
     def write_blocking(self, block: Block) -> None:
         """Write and hash one block on this thread; see `registry.stream.Sink`."""
-        self.store_blocking(block)
-        self.hash_blocking(block)
+        self._store(block, self._hasher)
+        if self._also is not None:
+            self._also.update(block)
 
     def store_blocking(self, block: Block) -> None:
         """Write one block on this thread.
@@ -107,18 +108,19 @@ class UploadWriter:
         Raises:
             OutOfSpace, Unavailable: the store refused; `offset` is unchanged.
         """
+        self._store(block, None)
+
+    def _store(self, block: Block, hasher: Hasher | None) -> None:
+        """Write one block and give it to `hasher`: one call without the GIL where both are in C."""
         assert self._descriptor is not None
-        start = self._session.offset
-        view = memoryview(block)
-        written = 0
+        start, length = self._session.offset, len(block)
         try:
-            while written < len(view):
-                written += os.pwrite(self._descriptor, view[written:], start + written)
+            write_block(None, hasher, block, 0, length, fd=self._descriptor, offset=start)
         except OSError as exc:
             full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             kind = OutOfSpace if full else Unavailable
             raise kind(self._driver.name, self._session.path, exc.strerror or str(exc)) from exc
-        self._session.advance(start + written)
+        self._session.advance(start + length)
 
     def hash_blocking(self, block: Block) -> None:
         """Hash one block that was stored, on this thread; blocks must come in order."""
