@@ -233,5 +233,5 @@ class Wire:
         """Tell, waiting for it, whether the server has closed the connection."""
         try:
             return self._file.read(1) == b""
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLZeroReturnError):
             return True
