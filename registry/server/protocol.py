@@ -159,10 +159,12 @@ class Protocol(H11Protocol):
     async def _handle_events(self) -> None:
         """Take what h11 has parsed, until it needs more bytes or this request's answer is out."""
         while True:
+            before, _ = self.connection.trailing_data
             try:
                 event = self.connection.next_event()
                 if isinstance(event, h11.Request):
-                    check_request(event)
+                    after, _ = self.connection.trailing_data
+                    check_request(event, before[: len(before) - len(after)])
             except h11.RemoteProtocolError as error:
                 if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
                     await self._refuse(error.error_status_hint, str(error))

@@ -8,6 +8,7 @@ at anew for each request.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -28,23 +29,27 @@ _STATUS_LINES = {
 }
 
 
-class Quick(Protocol):
-    """Answers a request at once, or not at all."""
-
-    def answer(self, scope: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
-        """Return status, headers and body, None when the application must be asked."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """A parsed head.
+@dataclass(slots=True)
+class Head:
+    """A parsed head; the same object for the same bytes, as long as they are remembered.
 
     Attributes:
-        scope: What the ASGI scope of the request would hold.
+        scope: What the ASGI scope of the request would hold, without ``client``.
+        prepared: Whatever `Quick` wants to keep with it.
     """
 
     scope: dict[str, Any]
+    prepared: Any = None
+
+
+class Quick(Protocol):
+    """Answers a request at once, or not at all."""
+
+    def answer(
+        self, head: Head, client: tuple[str, int] | None
+    ) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes] | None:
+        """Return status, headers and body, None when the application must be asked."""
+        ...
 
 
 class QuickHeads:
@@ -53,7 +58,7 @@ class QuickHeads:
     def __init__(self, quick: Quick, config: Config) -> None:
         self._quick = quick
         self._config = config
-        self._remembered: dict[bytes, _Head | None] = {}
+        self._remembered: dict[bytes, Head | None] = {}
         self._common = b""
         self._common_second = 0
 
@@ -64,7 +69,7 @@ class QuickHeads:
         head = self._parse(data)
         if head is None:
             return None
-        found = self._quick.answer({**head.scope, "client": client})
+        found = self._quick.answer(head, client)
         if found is None:
             return None
         status, headers, body = found
@@ -80,7 +85,7 @@ class QuickHeads:
             self._common_second = second
         return self._common
 
-    def _parse(self, data: bytes) -> _Head | None:
+    def _parse(self, data: bytes) -> Head | None:
         if data in self._remembered:
             return self._remembered[data]
         head = _parse(data)
@@ -91,7 +96,7 @@ class QuickHeads:
         return head
 
 
-def _parse(data: bytes) -> _Head | None:
+def _parse(data: bytes) -> Head | None:
     """Return the head that `data` is, None when it is anything but one plain GET or HEAD."""
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(data)
@@ -99,7 +104,7 @@ def _parse(data: bytes) -> _Head | None:
         request = connection.next_event()
         if not isinstance(request, h11.Request):
             return None
-        check_request(request)
+        check_request(request, data)
         if not isinstance(connection.next_event(), h11.EndOfMessage):
             return None
     except h11.RemoteProtocolError:
@@ -109,7 +114,7 @@ def _parse(data: bytes) -> _Head | None:
     if request.http_version != b"1.1":
         return None
     path, _, query = request.target.partition(b"?")
-    return _Head(
+    return Head(
         {
             "method": request.method.decode("ascii"),
             "raw_path": path,

@@ -1,4 +1,4 @@
-"""Peers that leave in the middle of a body: what came is kept, what is left is free, resume works."""
+"""Peers that leave in the middle of a body: what came is kept, and a client can go on there."""
 
 from __future__ import annotations
 
