@@ -25,6 +25,8 @@ NAME: Final = "filesystem"
 FILE_MODE: Final = 0o666  # less the umask, as distribution's files
 DIRECTORY_MODE: Final = 0o777
 
+_SMALL_BYTES: Final = 64 * 1024  # links, states and most manifests are read in one call
+
 _T = TypeVar("_T")
 
 # How often a write makes its directory anew because a concurrent delete took it away in between.
@@ -92,10 +94,28 @@ def _open_for_reading(file: str, flags: int) -> int:
 
 
 def read_content(file: str) -> bytes:
-    """Return the whole content of a regular file."""
-    handle, _size = open_content(file)
-    with handle:
-        return handle.readall()
+    """Return the whole content of a regular file.
+
+    Raises:
+        OSError: as `open_content`; EISDIR for a directory.
+    """
+    if file.endswith(".tmp") and is_temporary(os.path.basename(file)):
+        raise FileNotFoundError(errno.ENOENT, "is a temporary file", file)
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        content = os.read(descriptor, _SMALL_BYTES)
+        # A short read is the end of a regular file; of a FIFO it would be silence.
+        if len(content) < _SMALL_BYTES and content:
+            return content
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError(errno.ENOENT, "is not a regular file", file)
+        pieces = [content]
+        while len(content) == _SMALL_BYTES:
+            content = os.read(descriptor, _SMALL_BYTES)
+            pieces.append(content)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
 
 
 def read_many(files: Sequence[str]) -> list[bytes | None]:

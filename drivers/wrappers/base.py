@@ -66,6 +66,11 @@ class Wrapper:
     def __init__(self, inner: Driver) -> None:
         """`inner` is closed by `aclose` and must not be closed by anyone else."""
         self.inner = inner
+        self._name, self._properties, self._location = inner.name, inner.properties, inner.location
+        if type(self).around_now is Wrapper.around_now:
+            # Nothing is done around these calls, so they need not pass through here.
+            self.read_now = inner.read_now  # type: ignore[method-assign]
+            self.stat_now = inner.stat_now  # type: ignore[method-assign]
 
     async def around(
         self, operation: Operation, paths: Sequence[str], call: Callable[[], Awaitable[_T]]
@@ -86,17 +91,17 @@ class Wrapper:
     @property
     def name(self) -> str:
         """The inner driver's name."""
-        return self.inner.name
+        return self._name
 
     @property
     def properties(self) -> Properties:
         """The inner driver's properties."""
-        return self.inner.properties
+        return self._properties
 
     @property
     def location(self) -> str:
         """The inner driver's location."""
-        return self.inner.location
+        return self._location
 
     async def get_content(self, path: str) -> bytes:
         """Return the whole content at `path`; see the contract."""

@@ -142,6 +142,11 @@ class Front:
                 if sent.status == 0:
                     await send_error(send, errors.Unknown())
 
+    @property
+    def is_logging(self) -> bool:
+        """A request that went well leaves a line somewhere."""
+        return not self.access_log.disabled or log.isEnabledFor(logging.INFO)
+
     def note(
         self,
         scope: Scope,
@@ -149,13 +154,13 @@ class Front:
         trace: Trace,
         sent: Sent,
         *,
-        started: float,
+        seconds: float,
         received_s: float,
     ) -> None:
         """Write the log lines of a request that was answered in another way."""
         if log.isEnabledFor(logging.INFO):
             with bind(_request_fields(scope, headers, trace)):
-                self._log(trace, sent, self.clock() - started)
+                self._log(trace, sent, seconds)
         self._access(scope, headers, trace, sent, received_s=received_s)
 
     async def _send_readiness(self, send: Send, failures: Mapping[str, str]) -> None:

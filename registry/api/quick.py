@@ -11,14 +11,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 from uuid import uuid4
 
 from registry.api.call import Answer, Headers
 from registry.api.dispatch import Dispatcher, Incoming
 from registry.api.front import API_VERSION, Front, Sent, Trace, remote_address, request_path
-from registry.api.routes import METRIC_HANDLERS, Route
+from registry.api.routes import METRIC_HANDLERS, Match, Route
 from registry.api.urls import Origin
 from registry.auth import Access, AccessController, Identity
 from registry.storage.immediate import defer, drive
@@ -65,8 +66,23 @@ class RecalledAccess:
         return self._inner.may(identity, access)
 
 
+class QuickHead(Protocol):
+    """A parsed head as the server keeps it; see `registry.server.quick.Head`."""
+
+    scope: dict[str, Any]
+    prepared: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What follows from the bytes of a head alone."""
+
+    incoming: Incoming
+    match: Match
+
+
 class QuickAnswers:
-    """Answers some requests at once; see `registry.server.quick`.
+    """Answers some requests at once; the contract of `registry.server.quick.Quick`.
 
     Args:
         dispatcher: Over an immediate driver and `RecalledAccess`.
@@ -78,58 +94,79 @@ class QuickAnswers:
         self._front = front
         self._broken = False
 
-    def answer(self, scope: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
-        """Return status, headers and body for a request without a body; None: ask the application.
-
-        Args:
-            scope: ``method``, ``raw_path``, ``query_string``, ``headers``, ``http_version`` and
-                ``client`` of the ASGI scope.
-        """
+    def answer(
+        self, head: QuickHead, client: tuple[str, int] | None
+    ) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes] | None:
+        """Return status, headers and body; None: ask the application."""
         front = self._front
         if self._broken or not front.health.healthy:
             return None
-        method = scope["method"]
-        path = request_path(scope)
-        found = front.match(path)
-        if found is None or (found.route, method) not in _QUICK:
+        prepared = head.prepared
+        if prepared is None:
+            prepared = head.prepared = self._prepare(head.scope) or _ORDINARY
+        if not isinstance(prepared, _Prepared):
             return None
-        headers = Headers(scope["headers"])
-        started, received_s = front.clock(), time.time()
-        trace = Trace("", found, remote_address(scope, headers))
+        started = front.clock()
+        users: list[str] = []
         try:
-            answer = self._ask(method, path, scope["query_string"], headers, trace)
+            answer = drive(self._dispatcher.answer(prepared.incoming, users.append))
         except RuntimeError:
             self._broken = True
             log.exception("quick answers are switched off")
             return None
         if answer is None or not isinstance(answer.body, bytes) or answer.status >= 400:
             return None
-        encoded = _encode(answer)
+        method = prepared.incoming.method
         body = answer.body if method != "HEAD" else b""
-        trace.request_id = str(uuid4())
-        content_type = dict(answer.headers).get("Content-Type", "")
-        sent = Sent(answer.status, content_type, len(body), finished=True)
-        with front.metrics.request(METRIC_HANDLERS[found.route], method) as meter:
+        with front.metrics.request(METRIC_HANDLERS[prepared.match.route], method) as meter:
             meter.finish(answer.status, 0, len(body))
-        front.note(scope, headers, trace, sent, started=started, received_s=received_s)
-        return answer.status, encoded, body
+        if front.is_logging:
+            sent = Sent(answer.status, _content_type(answer), len(body), finished=True)
+            scope = {**head.scope, "client": client}
+            self._log(scope, prepared, sent, users, started=started)
+        return answer.status, _encode(answer), body
 
-    def _ask(
-        self, method: str, path: str, query: bytes, headers: Headers, trace: Trace
-    ) -> Answer | None:
+    def _prepare(self, scope: dict[str, Any]) -> _Prepared | None:
+        """Return what can be known before the request comes again, None for the ordinary way."""
+        method, path = scope["method"], request_path(scope)
+        found = self._front.match(path)
+        if found is None or (found.route, method) not in _QUICK:
+            return None
+        query = scope["query_string"].decode("latin1")
         incoming = Incoming(
             method=method,
             path=path,
-            query=parse_qs(query.decode("latin1"), keep_blank_values=True) if query else {},
-            headers=headers,
+            query=parse_qs(query, keep_blank_values=True) if query else {},
+            headers=Headers(scope["headers"]),
             body=NO_BODY,
             origin=_NO_ORIGIN,
         )
+        return _Prepared(incoming, found)
 
-        def note_user(user: str) -> None:
-            trace.user = user
+    def _log(
+        self,
+        scope: dict[str, Any],
+        prepared: _Prepared,
+        sent: Sent,
+        users: list[str],
+        *,
+        started: float,
+    ) -> None:
+        headers = prepared.incoming.headers
+        trace = Trace(str(uuid4()), prepared.match, remote_address(scope, headers))
+        if users:
+            trace.user = users[0]
+        seconds = self._front.clock() - started
+        received_s = time.time() - seconds
+        self._front.note(scope, headers, trace, sent, seconds=seconds, received_s=received_s)
 
-        return drive(self._dispatcher.answer(incoming, note_user))
+
+def _content_type(answer: Answer) -> str:
+    return next((value for name, value in answer.headers if name == "Content-Type"), "")
+
+
+_ORDINARY = object()
+"""Kept with a head that always takes the ordinary way."""
 
 
 def _encode(answer: Answer) -> list[tuple[bytes, bytes]]:

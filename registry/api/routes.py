@@ -8,6 +8,7 @@ slash never makes two of one.
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -56,6 +57,9 @@ METHODS: dict[Route, tuple[str, ...]] = {
 """What each route answers; anything else is 405 with these in Allow."""
 
 
+_REMEMBERED_CHARACTERS = 512  # of a path: 2048 of them are a megabyte
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A route with its variables, decoded but not checked.
@@ -72,6 +76,20 @@ class Match:
 
 
 def match(path: str, prefix: str = "/") -> Match | None:
+    """Return the route of a path as the client sent it; see `find_match`. Short paths are kept."""
+    return (
+        _remembered(path, prefix)
+        if len(path) <= _REMEMBERED_CHARACTERS
+        else find_match(path, prefix)
+    )
+
+
+@functools.lru_cache(maxsize=2048)
+def _remembered(path: str, prefix: str) -> Match | None:
+    return find_match(path, prefix)
+
+
+def find_match(path: str, prefix: str) -> Match | None:
     """Return the route of a path as the client sent it, still percent-encoded.
 
     Args:

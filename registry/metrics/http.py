@@ -10,7 +10,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
+
+from registry.metrics.light import CounterFamily, GaugeFamily, HistogramFamily, Number
 
 HANDLERS = frozenset(
     {
@@ -55,7 +57,7 @@ class _Route:
         self.response = families.response_size.labels(handler)
         self.counter = families.requests
         self.labels = (handler, method)
-        self.codes: dict[int, Counter] = {}
+        self.codes: dict[int, Number] = {}
 
     def count(self, code: int) -> None:
         child = self.codes.get(code)
@@ -121,38 +123,38 @@ class HttpMetrics:
     """The series ``registry_http_*``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.in_flight = Gauge(
+        self.in_flight = GaugeFamily(
             "registry_http_in_flight_requests",
             "Requests being served now",
             ["handler"],
-            registry=registry,
+            registry,
         )
-        self.requests = Counter(
+        self.requests = CounterFamily(
             "registry_http_requests",
             "Requests served",
             ["handler", "code", "method"],
-            registry=registry,
+            registry,
         )
-        self.duration = Histogram(
+        self.duration = HistogramFamily(
             "registry_http_request_duration_seconds",
             "Time from the head of a request to the end of its answer",
             ["handler", "method"],
+            registry,
             buckets=_DURATION_BUCKETS_S,
-            registry=registry,
         )
-        self.request_size = Histogram(
+        self.request_size = HistogramFamily(
             "registry_http_request_size_bytes",
             "Length of request bodies",
             ["handler"],
+            registry,
             buckets=_SIZE_BUCKETS_BYTES,
-            registry=registry,
         )
-        self.response_size = Histogram(
+        self.response_size = HistogramFamily(
             "registry_http_response_size_bytes",
             "Length of answer bodies",
             ["handler"],
+            registry,
             buckets=_SIZE_BUCKETS_BYTES,
-            registry=registry,
         )
         self._routes: dict[tuple[str, str], _Route] = {}
         for handler in HANDLERS:  # present from the start, as distribution has them

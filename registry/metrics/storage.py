@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
+
+from registry.metrics.light import Distribution, HistogramFamily
 
 CacheResult = Literal["hit", "miss", "error"]
 """How a cache answered: it knew, it did not know, or it failed."""
@@ -17,14 +19,14 @@ class StorageMetrics:
     """The series ``registry_storage_*``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.action = Histogram(
+        self.action = HistogramFamily(
             "registry_storage_action_seconds",
             "Time that an action of the storage driver takes",
             ["driver", "action"],
+            registry,
             buckets=_ACTION_BUCKETS_S,
-            registry=registry,
         )
-        self._actions: dict[tuple[str, str], Histogram] = {}
+        self._actions: dict[tuple[str, str], Distribution] = {}
         cache = Counter(
             "registry_storage_cache",
             "Requests to the cache of descriptors, by outcome (names of v2.8)",

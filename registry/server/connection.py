@@ -143,7 +143,9 @@ class Connection(TCPServer):
         if answer is None:
             return False
         self._active_at = trio.current_time()
-        await self.protocol_send(RawData(answer))
+        sent = 0 if self.send_lock.locked() else self._transport.send_now(answer)
+        if sent < len(answer):
+            await self.protocol_send(RawData(answer[sent:]))
         return True
 
     async def _idle_timeout(self) -> None:

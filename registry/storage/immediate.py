@@ -19,6 +19,7 @@ from drivers.contract import Driver, FileInfo, Properties, Reader, UploadSession
 T = TypeVar("T")
 
 SLOW_S = 0.010  # a read that waits this long is no page cache: the event loop must not wait for it
+SURELY_SLOW_S = 0.100  # whatever the reason
 REST_S = 5.0  # how long the immediate way is left alone then
 
 DEFERRED: Final = object()
@@ -60,18 +61,19 @@ class ImmediateDriver:
     Args:
         inner: A driver with `Properties.immediate_reads`.
         clock: Tells how long reads take.
-        waits: Counts how often this thread gave up the processor to wait for something.
+        blocks: Counts how often this thread had to read from a disk.
     """
 
     def __init__(
         self,
         inner: Driver,
         clock: Callable[[], float] = time.monotonic,
-        waits: Callable[[], int] = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw,
+        blocks: Callable[[], int] = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_inblock,
     ) -> None:
         self._inner = inner
         self._clock = clock
-        self._waits = waits
+        self._blocks = blocks
+        self._read_blocks = 0
         self._resting_until = float("-inf")
 
     @property
@@ -93,13 +95,16 @@ class ImmediateDriver:
         started = self._clock()
         if started < self._resting_until:
             await defer()
-        waits = self._waits()
         found = read(paths)
         ended = self._clock()
-        # On a busy machine the time may be somebody else's: only who waited gave up the processor.
-        if ended - started > SLOW_S and self._waits() > waits:
+        if ended - started > SLOW_S and self._was_the_disk(ended - started):
             self._resting_until = ended + REST_S
         return found
+
+    def _was_the_disk(self, seconds: float) -> bool:
+        """Tell whether a slow read waited for the store; on a busy machine it may be the others."""
+        before, self._read_blocks = self._read_blocks, self._blocks()
+        return self._read_blocks > before or seconds > SURELY_SLOW_S
 
     async def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
         """Return the content at each path."""

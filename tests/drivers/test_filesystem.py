@@ -39,7 +39,12 @@ def test_defaults_are_those_of_distribution() -> None:
     assert (driver.name, driver.location) == ("filesystem", "/var/lib/registry")
     assert driver.max_threads == 100
     assert driver.properties == contract.Properties(
-        atomic_move=True, append=True, cheap_list=True, local_files=True, process_local=False
+        atomic_move=True,
+        append=True,
+        cheap_list=True,
+        local_files=True,
+        process_local=False,
+        immediate_reads=True,
     )
 
 
