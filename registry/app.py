@@ -99,15 +99,18 @@ class RegistryConnection(TrioASGIHTTPConnection):
         incoming = self._create_request_from_scope(send)
         incoming.body.set_complete()
         last: dict[str, Any] | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_when_gone, body, receive, nursery.cancel_scope)
-            response = await self.app.handle_request(incoming)
-            last = await self._send(send, cast("Response", response), body)
-            nursery.cancel_scope.cancel()
-        # With the last message the server ends the request, which the watcher would take for a
-        # client that left: so it is sent when nobody watches any more.
-        if last is not None:
-            await send(last)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when_gone, body, receive, nursery.cancel_scope)
+                response = await self.app.handle_request(incoming)
+                last = await self._send(send, cast("Response", response), body)
+                nursery.cancel_scope.cancel()
+            # With the last message the server ends the request, which the watcher would take for a
+            # client that left: so it is sent when nobody watches any more.
+            if last is not None:
+                await send(last)
+        except* ConnectionError:
+            pass  # the client left, which whoever counts what is sent has seen
 
     async def _send(self, send: Any, response: Response, body: RequestBody) -> dict[str, Any]:
         """Send an answer but for its last message, which is returned.

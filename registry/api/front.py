@@ -187,7 +187,11 @@ class Front:
                 # Counted first: with the last message the server may end the request at once.
                 sent.body_bytes += len(message.get("body", b""))
                 sent.finished = not message.get("more_body", False)
-            await send(message)
+            try:
+                await send(message)
+            except ConnectionError:
+                sent.finished = False
+                raise
 
         return counting
 

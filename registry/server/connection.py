@@ -10,7 +10,7 @@ import logging
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -58,6 +58,7 @@ class Connection(TCPServer):
         self._transport = stream
         self._heads = heads
         self._active_at = 0.0
+        self._read_all = False
         self._h1: Protocol | None = None
         self._client: tuple[str, int] | None = None
 
@@ -98,6 +99,7 @@ class Connection(TCPServer):
             await protocol.initiate()
             await self.idle_task.restart(tasks, self._idle_timeout)
             await self._read_data()
+            self._read_all = True
             await self.idle_task.stop()
 
     def _protocol(
@@ -161,7 +163,9 @@ class Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         """Send for the protocol; a peer that stops reading loses the connection."""
         if not isinstance(event, RawData):
-            await super().protocol_send(event)
+            # An answer may end after its peer has gone: there is no next request to wait for.
+            if not (self._read_all and isinstance(event, Updated)):
+                await super().protocol_send(event)
             return
         async with self.send_lock:
             sent = await self._send(event.data)

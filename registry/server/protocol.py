@@ -67,7 +67,13 @@ class Stream(HTTPStream):
     """One request and its answer; knows the ASGI extension ``http.response.zerocopysend``."""
 
     async def app_send(self, message: Any) -> None:
-        """Take a message of the application."""
+        """Take a message of the application.
+
+        Raises:
+            ConnectionResetError: the client has gone.
+        """
+        if self.closed and message is not None:
+            raise ConnectionResetError("the client has gone")
         if message is None or self.state is not ASGIHTTPState.RESPONSE:
             await super().app_send(message)
             return

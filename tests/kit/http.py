@@ -182,7 +182,7 @@ class Wire:
         """Say that nothing more will be sent."""
         if self._tls is not None:
             self._tls.setblocking(False)
-            with suppress(ssl.SSLWantReadError):
+            with suppress(ssl.SSLError):  # it waits for the peer's goodbye, or got an answer first
                 self._tls.unwrap()
             self._tls.settimeout(TIMEOUT_S)
         self.cut()
