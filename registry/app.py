@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, cast
-from urllib.parse import parse_qs
 
 import trio
 from quart import Response, request
@@ -22,7 +21,7 @@ from werkzeug.datastructures import Headers as WerkzeugHeaders
 from werkzeug.exceptions import HTTPException
 
 from registry.api.body import AsgiBody
-from registry.api.call import Answer, Content, Headers, error_answer
+from registry.api.call import MAX_PARAMETERS, Answer, Content, Headers, error_answer, parse_query
 from registry.api.dispatch import Dispatcher, Incoming
 from registry.api.front import TRACE_KEY, Trace, request_path
 from registry.api.urls import origin_of
@@ -32,7 +31,6 @@ from registry.stream import RequestBody
 
 READ_BYTES = 1024 * 1024  # per hop to a thread: 1 MiB was the fastest of those measured
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-MAX_PARAMETERS = 1000  # of a query
 BODY_KEY = "trireme.body"  # where a server puts a body that it hands over
 ZERO_COPY = "http.response.zerocopysend"  # ASGI extension: the server sends part of a file
 
@@ -230,7 +228,7 @@ async def _serve(dispatcher: Dispatcher) -> Response:
     headers = Headers(scope["headers"])
     body: RequestBody = scope[BODY_KEY]
     try:
-        query = _query(scope["query_string"])
+        query = parse_query(scope["query_string"])
     except ValueError:
         return _response(error_answer(errors.QueryTooLong({"maximum": MAX_PARAMETERS})))
     incoming = Incoming(
@@ -258,12 +256,6 @@ def _noting(trace: Trace) -> Callable[[str], None]:
         trace.user = user
 
     return note
-
-
-def _query(raw: bytes) -> dict[str, list[str]]:
-    return parse_qs(
-        raw.decode("latin1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, separator="&"
-    )
 
 
 def _response(answer: Answer) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs
 
 from drivers.contract import Reader
 from registry.api.routes import Match
@@ -14,6 +15,8 @@ from registry.oci import errors, media_types
 from registry.oci.names import RepositoryName, parse_repository
 from registry.oci.ranges import ByteRange
 from registry.stream import Body
+
+MAX_PARAMETERS = 1000  # of a query
 
 
 class Headers:
@@ -119,6 +122,17 @@ class Answer:
     error_code: str = ""
     error_text: str = ""
     matched: bool = field(default=True)
+
+
+def parse_query(raw: bytes) -> dict[str, list[str]]:
+    """Return the parameters of a query, every value of each.
+
+    Raises:
+        ValueError: there are more than `MAX_PARAMETERS`.
+    """
+    return parse_qs(
+        raw.decode("latin1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, separator="&"
+    )
 
 
 def encode_json(document: object) -> bytes:

@@ -13,10 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 from uuid import uuid4
 
-from registry.api.call import Answer, Headers
+from registry.api.call import Answer, Headers, parse_query
 from registry.api.dispatch import Dispatcher, Incoming
 from registry.api.front import API_VERSION, Front, Sent, Trace, remote_address, request_path
 from registry.api.routes import METRIC_HANDLERS, Match, Route
