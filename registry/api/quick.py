@@ -131,11 +131,14 @@ class QuickAnswers:
         found = self._front.match(path)
         if found is None or (found.route, method) not in _QUICK:
             return None
-        query = scope["query_string"].decode("latin1")
+        try:
+            query = parse_query(scope["query_string"])
+        except ValueError:
+            return None
         incoming = Incoming(
             method=method,
             path=path,
-            query=parse_qs(query, keep_blank_values=True) if query else {},
+            query=query,
             headers=Headers(scope["headers"]),
             body=NO_BODY,
             origin=_NO_ORIGIN,
