@@ -52,7 +52,7 @@ class HtpasswdAccess:
 
         Args:
             realm: What clients show to their users when they ask for a password.
-            path: The file. Its directory must exist.
+            path: The file.
 
         Raises:
             InvalidParameter: `realm` or `path` cannot be used, or the file cannot be read.
@@ -237,16 +237,14 @@ def _read_users(path: str, content: bytes) -> _Users:
 def _create_missing(path: str) -> None:
     """Write a file with one user if there is none, and say the password once.
 
-    Of several processes that start together one writes it.
+    Directories above it are made too, for their owner only, as distribution does. Of several processes that start together one writes it.
 
     Raises:
         InvalidParameter: there is none and it cannot be written.
     """
     if os.path.lexists(path):
         return
-    directory = os.path.dirname(path) or "."
-    if not os.path.isdir(directory):
-        raise InvalidParameter("path", f"{path!r}: there is no directory {directory!r}, create it")
+    _create_directories(os.path.dirname(path))
     password = secrets.token_urlsafe(32)
     record = f"{CREATED_USER}:".encode() + userfile.hash_password(password.encode()) + b"\n"
     try:
@@ -269,3 +267,24 @@ def _create_missing(path: str) -> None:
         CREATED_USER,
         password,
     )
+
+
+def _create_directories(directory: str) -> None:
+    """Make `directory` and what is missing above it, each for its owner only.
+
+    Raises:
+        InvalidParameter: one cannot be made.
+    """
+    missing = []
+    while directory and not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    for one in reversed(missing):
+        try:
+            os.mkdir(one, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(one):
+                raise InvalidParameter("path", f"{one!r} is not a directory") from None
+        except OSError as exc:
+            reason = f"directory {one!r} cannot be created: {_reason(exc)}"
+            raise InvalidParameter("path", reason) from None

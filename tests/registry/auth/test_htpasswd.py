@@ -270,13 +270,21 @@ def test_a_missing_file_is_created_once_with_a_password_in_the_log(
     assert not caplog.records
 
 
+def test_missing_directories_of_the_file_are_made_for_their_owner_only(tmp_path: Path) -> None:
+    opened(tmp_path / "auth" / "deep" / "htpasswd")
+    assert (tmp_path / "auth" / "deep" / "htpasswd").is_file()
+    for made in (tmp_path / "auth", tmp_path / "auth" / "deep"):
+        assert made.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize(
     ("realm", "name", "parameter", "message"),
     [
         ("", "f", "realm", "is empty"),
         ("a\nb", "f", "realm", "control character"),
         ("r", "", "path", "is empty"),
-        ("r", "missing/f", "path", "no directory .*missing.*, create it"),
+        ("r", "file/below/f", "path", "file.* is not a directory"),
+        ("r", "dangling/f", "path", "dangling.* is not a directory"),
         ("r", ".", "path", "not a regular file"),
         ("r", "dangling", "path", "no such file"),
         ("r", "n" * 300, "path", "cannot be created: file name too long"),
@@ -286,6 +294,7 @@ def test_parameters_that_cannot_work_are_refused_at_start(
     tmp_path: Path, realm: str, name: str, parameter: str, message: str
 ) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
     with pytest.raises(InvalidParameter, match=message) as caught:
         HtpasswdAccess(realm, str(tmp_path / name) if name else "")
     assert caught.value.parameter == parameter
