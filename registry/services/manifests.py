@@ -236,7 +236,7 @@ class ManifestService:
         missing = await self._missing(name, blobs, children)
         if missing:
             raise errors.ErrorList(
-                [errors.ManifestBlobUnknown({"digest": str(digest)}) for digest in missing]
+                [errors.ManifestBlobUnknown(str(digest)) for digest in missing]
             )
 
     def _may_be_elsewhere(self, layer: Descriptor) -> bool:
