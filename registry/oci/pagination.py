@@ -36,7 +36,7 @@ def parse_page(
     """Read the query of a list request.
 
     Args:
-        n: The parameter as sent, None when absent.
+        n: The parameter as sent, None when absent; empty counts as absent, as in Go.
         last: Likewise.
         maximum: The largest page the registry gives out.
         default: The page size without ``n``; None for no limit.
@@ -46,7 +46,7 @@ def parse_page(
         errors.PaginationNumberInvalid: ``n`` is not a number from 0, or too large and `above` is
             ``refuse``.
     """
-    if n is None:
+    if not n:
         return Page(default, last or "")
     limit = int(n) if _NUMBER.fullmatch(n) else None
     if limit is None or (limit > maximum and above == "refuse"):

@@ -29,11 +29,12 @@ def test_a_larger_number_is_clamped_or_refused(n: int) -> None:
 
 
 @pytest.mark.parametrize("default", [None, 5])
-def test_without_a_number_the_default_holds(default: int | None) -> None:
-    assert parse_page(None, "x", maximum=9, default=default, above="clamp") == Page(default, "x")
+@pytest.mark.parametrize("n", [None, ""])
+def test_without_a_number_the_default_holds(n: str | None, default: int | None) -> None:
+    assert parse_page(n, "x", maximum=9, default=default, above="clamp") == Page(default, "x")
 
 
-@given(st.text(max_size=15).filter(lambda text: not re.fullmatch("[0-9]{1,10}", text)))
+@given(st.text(min_size=1, max_size=15).filter(lambda text: not re.fullmatch("[0-9]{1,10}", text)))
 @pytest.mark.parametrize("above", ["clamp", "refuse"])
 def test_any_other_text_is_refused(above: Literal["clamp", "refuse"], text: str) -> None:
     with pytest.raises(errors.PaginationNumberInvalid):
