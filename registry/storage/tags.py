@@ -57,12 +57,19 @@ class TagStore:
         """
         path = paths.tag_current(name, tag)
         current, alias = await self._driver.get_many([path, paths.tag_alias(name, tag)])
-        target = parse_link(path, current)
-        if target is None and current is not None:
-            target = await self._only_candidate(name, tag)
+        target = await self._target(name, tag, path, current)
         if target is None:
             return None
         return TagTarget(target, _parse_alias(alias, target) or target)
+
+    async def _target(
+        self, name: RepositoryName, tag: Tag, path: str, content: bytes | None
+    ) -> Digest | None:
+        """Return the digest in the content of a tag's link, or in its history if damaged."""
+        target = parse_link(path, content)
+        if target is None and content is not None:
+            return await self._only_candidate(name, tag)
+        return target
 
     async def _only_candidate(self, name: RepositoryName, tag: Tag) -> Digest | None:
         candidates = []
@@ -123,14 +130,17 @@ class TagStore:
         return found if limit is None else found[:limit]
 
     async def pointing_at(self, name: RepositoryName, digest: Digest) -> Sequence[Tag]:
-        """Return every tag of the repository that points to `digest`."""
+        """Return every tag of the repository that points to `digest`, as `get` reads them."""
         found: list[Tag] = []
         after = ""
         while True:
             names = await self._names(paths.tags(name), after=after, limit=BATCH)
             tags = [Tag(item) for item in names if is_tag(item)]
-            targets = await self._links.read_many([paths.tag_current(name, t) for t in tags])
-            found += [tag for tag, target in zip(tags, targets, strict=True) if target == digest]
+            currents = [paths.tag_current(name, tag) for tag in tags]
+            contents = await self._driver.get_many(currents) if tags else []
+            for tag, path, content in zip(tags, currents, contents, strict=True):
+                if await self._target(name, tag, path, content) == digest:
+                    found.append(tag)
             if len(names) < BATCH:
                 return found
             after = names[-1]

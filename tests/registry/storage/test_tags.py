@@ -133,6 +133,15 @@ async def test_all_tags_of_a_manifest_are_found_over_batches(
     assert await parts.tag_store.pointing_at(NAME, ONE) == ["a", "c", "d", "e"]
 
 
+@DAMAGED
+async def test_a_damaged_tag_of_a_manifest_is_found_by_its_history(
+    parts: Assembly, damage: bytes
+) -> None:
+    await set_tags(parts, "a", "b", target=ONE)
+    await parts.driver.put_content(paths.tag_current(NAME, Tag("b")), damage)
+    assert await parts.tag_store.pointing_at(NAME, ONE) == ["a", "b"]
+
+
 async def test_a_tag_answers_with_the_digest_it_was_pushed_with(parts: Assembly) -> None:
     await parts.tag_store.set(NAME, TAG, ONE, ONE_512)
     assert await parts.tag_store.get(NAME, TAG) == TagTarget(ONE, ONE_512)
