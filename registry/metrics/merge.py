@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prometheus_client.utils import floatToGoString
+
 # What describes a process and does not add up; the largest value stands for all.
 _LARGEST = frozenset(
     {
@@ -41,7 +43,7 @@ def merge(texts: Sequence[bytes]) -> bytes:
 def _read(text: str, comments: dict[str, list[str]], samples: dict[str, dict[str, float]]) -> None:
     family = ""
     fresh: set[str] = set()
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a label may hold what Python takes for line ends
         if line.startswith("# "):
             family = line.split(" ", 3)[2]
             if family not in samples:
@@ -62,4 +64,5 @@ def _read(text: str, comments: dict[str, list[str]], samples: dict[str, dict[str
 
 
 def _number(value: float) -> str:
-    return repr(value)
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]  # has no annotations
+    return text
