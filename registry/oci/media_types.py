@@ -46,9 +46,9 @@ def is_media_type(text: str) -> bool:
     return len(text) <= MAX_CHARACTERS and _MEDIA_TYPE.fullmatch(text) is not None
 
 
-def is_oci_type(media_type: str) -> bool:
-    """Tell whether a type belongs to the OCI family."""
-    return media_type.startswith("application/vnd.oci.")
+def is_docker_type(media_type: str) -> bool:
+    """Tell whether a type belongs to docker's family."""
+    return media_type.startswith("application/vnd.docker.")
 
 
 def is_foreign_layer(media_type: str) -> bool:

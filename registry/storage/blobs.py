@@ -1,4 +1,10 @@
-"""Blob content by digest, shared by all repositories."""
+"""Blob content by digest, shared by all repositories.
+
+What is damaged on disk is found by its length when it is pushed again, and small content by its
+bytes. A commit of an upload whose target has the right length keeps the target without reading it:
+a read of the whole blob for each push that was not needed would cost more than it finds. Damage of
+equal length is for a scrub to find.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +56,10 @@ class BlobStore:
     async def put(self, content: bytes) -> Digest:
         """Store small content and return its canonical digest.
 
-        Content of the right length that is already here is kept; anything else is replaced, which
-        heals a blob that a crash cut short.
+        The same content that is already here is kept; anything else is replaced, which heals a
+        blob that a crash cut short or a disk damaged.
         """
         digest = Digest.of(CANONICAL, content)
-        if await self.size(digest) != len(content):
+        if await self.size(digest) != len(content) or await self.get(digest) != content:
             await self._driver.put_content(paths.blob_data(digest), content)
         return digest

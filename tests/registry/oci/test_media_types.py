@@ -72,5 +72,5 @@ def test_what_may_stand_in_a_content_type_header(text: str, valid: bool) -> None
 
 
 def test_families() -> None:
-    assert media_types.is_oci_type(media_types.OCI_INDEX)
-    assert not media_types.is_oci_type(media_types.DOCKER_LIST)
+    assert media_types.is_docker_type(media_types.DOCKER_LIST)
+    assert not media_types.is_docker_type(media_types.OCI_INDEX)

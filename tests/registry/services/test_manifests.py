@@ -210,6 +210,43 @@ async def test_where_a_foreign_layer_may_be(
         await parts.manifests.put(NAME, TAG, manifest, None)
 
 
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+@pytest.mark.parametrize(
+    ("kind", "validation", "url", "allowed"),
+    [
+        (OCI_LAYER, Validation(), "https://x.example/", True),
+        ("application/vnd.other.layer", Validation(), "https://x.example/", True),
+        (DOCKER_LAYER, Validation(), "https://x.example/", False),
+        (OCI_LAYER, Validation(urls_deny=DENY), "https://x.example/secret/x", False),
+        (DOCKER_LAYER, Validation(urls_deny=DENY), "https://x.example/secret/x", False),
+        (OCI_LAYER, Validation(urls_deny=DENY), "https://x.example/", True),
+        (OCI_LAYER, Validation(urls_allow=ALLOW), "https://x.example/", False),
+        (OCI_LAYER, Validation(urls_allow=ALLOW), "https://files.example/x", True),
+    ],
+)
+async def test_which_urls_an_ordinary_layer_may_name(
+    store: Store, kind: str, validation: Validation, url: str, allowed: bool
+) -> None:
+    parts = assemble(store.open(), validation=validation)
+    await push_blobs(parts)
+    manifest = content.image(CONFIG, layers=[content.descriptor(LAYER, kind, urls=[url])])
+    if allowed:
+        await parts.manifests.put(NAME, TAG, manifest, None)
+        return
+    with pytest.raises(errors.ManifestInvalid, match=re.escape(repr(url))):
+        await parts.manifests.put(NAME, TAG, manifest, None)
+
+
+async def test_an_ordinary_layer_with_urls_must_be_here(parts: Assembly) -> None:
+    await push_blobs(parts, CONFIG)
+    layer = content.descriptor(LAYER, OCI_LAYER, urls=["https://x.example/"])
+    with pytest.raises(errors.ErrorList):
+        await parts.manifests.put(NAME, TAG, content.image(CONFIG, layers=[layer]), None)
+
+
 async def test_a_foreign_layer_without_a_url_must_exist(parts: Assembly) -> None:
     await push_blobs(parts, CONFIG)
     layer = content.descriptor(MISSING, content.FOREIGN_LAYER)
@@ -323,6 +360,25 @@ async def test_a_manifest_that_another_registry_damaged_can_be_deleted(
     await parts.manifests.delete(NAME, digest)
     with pytest.raises(errors.ManifestUnknown):
         await parts.manifests.get(NAME, digest)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", SUBJECT[:-1], SUBJECT.replace(b"2", b"3", 1)], ids=["empty", "short", "changed"]
+)
+async def test_a_damaged_manifest_is_not_served_until_it_is_pushed_again(
+    parts: Assembly, damaged: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    await push_blobs(parts)
+    await parts.manifests.put(NAME, TAG, SUBJECT, None)
+    await parts.driver.put_content(paths.blob_data(sha256(SUBJECT)), damaged)
+    for reference in (TAG, sha256(SUBJECT)):
+        with pytest.raises(errors.ManifestUnknown):
+            await parts.manifests.get(NAME, reference)
+    said = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert len(said) == 2
+    assert all(str(sha256(SUBJECT)) in text for text in said)
+    await parts.manifests.put(NAME, TAG, SUBJECT, None)
+    assert (await parts.manifests.get(NAME, TAG)).content == SUBJECT
 
 
 async def test_a_tag_whose_manifest_is_gone_is_unknown(parts: Assembly) -> None:

@@ -20,8 +20,12 @@ async def test_put_returns_the_canonical_digest(parts: Assembly) -> None:
     assert await parts.blob_store.get(DIGEST) == CONTENT
 
 
-@pytest.mark.parametrize("damaged", [b"", b"01234", CONTENT + b"x"], ids=["empty", "short", "long"])
-async def test_put_heals_a_blob_of_another_length(parts: Assembly, damaged: bytes) -> None:
+@pytest.mark.parametrize(
+    "damaged",
+    [b"", b"01234", CONTENT + b"x", b"0123456780"],
+    ids=["empty", "short", "long", "changed"],
+)
+async def test_put_heals_a_damaged_blob(parts: Assembly, damaged: bytes) -> None:
     await parts.driver.put_content(paths.blob_data(DIGEST), damaged)
     await parts.blob_store.put(CONTENT)
     assert await parts.blob_store.get(DIGEST) == CONTENT
