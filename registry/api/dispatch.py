@@ -1,7 +1,8 @@
 """From a request to an answer: match, authorize, check the method, handle, turn errors into JSON.
 
 The order is distribution's: rights are decided before the name and the method are looked at, so
-that nobody without them learns anything. Only OPTIONS needs no credentials: browsers send none.
+that nobody without them learns anything. Only OPTIONS needs no credentials: browsers send none, and
+what it answers is the same for everybody, on any path.
 """
 
 from __future__ import annotations
@@ -32,10 +33,15 @@ log = logging.getLogger("registry.api")
 Handler = Callable[[Call], Awaitable[Answer]]
 
 RETRY_AFTER_S = 30  # what a client is told to wait when the store is full or away
+_ALL_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+_EXPOSED = (
+    "Access-Control-Expose-Headers",
+    "Docker-Content-Digest, Link, Location, WWW-Authenticate",
+)
 _CORS = (
-    ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    ("Access-Control-Allow-Methods", _ALL_METHODS),
     ("Access-Control-Allow-Headers", "Authorization, Accept, Content-Type, Cache-Control, Range"),
-    ("Access-Control-Expose-Headers", "Docker-Content-Digest, Link, Location, WWW-Authenticate"),
+    _EXPOSED,
     ("Access-Control-Max-Age", "86400"),
 )
 
@@ -82,7 +88,9 @@ class Dispatcher:
         resources: The handlers.
         access: Who may do what.
         urls: How URLs of answers are built; its prefix is that of the routes too.
-        extra_headers: ``http.headers``: added to every answer of a matched route.
+        extra_headers: ``http.headers``: added to every answer of a matched route and to OPTIONS.
+            Where they let pages of other origins in, browsers are told as well which headers such
+            a page may read.
     """
 
     def __init__(
@@ -94,7 +102,11 @@ class Dispatcher:
     ) -> None:
         self._access = access
         self._urls = urls
-        self._extra = tuple(extra_headers)
+        names = {name.lower() for name, _ in extra_headers}
+        opened = "access-control-allow-origin" in names
+        exposed = [_EXPOSED] if opened and _EXPOSED[0].lower() not in names else []
+        self._extra = (*extra_headers, *exposed)
+        self._preflight = [pair for pair in _CORS if pair[0].lower() not in names]
         self._handlers = _handler_table(resources)
 
     def match(self, path: str) -> Match | None:
@@ -109,6 +121,9 @@ class Dispatcher:
             note_user: Told the name of an authenticated caller, for the log.
         """
         found = self.match(incoming.path)
+        if incoming.method == "OPTIONS":
+            allow = ("Allow", _allowed(found, incoming.path))
+            return Answer(204, _merged([allow, *self._preflight], self._extra))
         if found is None:
             return Answer(
                 404,
@@ -128,10 +143,6 @@ class Dispatcher:
     async def _answer(
         self, found: Match, incoming: Incoming, note_user: Callable[[str], None]
     ) -> Answer:
-        methods = METHODS[found.route]
-        allow = ("Allow", ", ".join((*methods, "OPTIONS")))
-        if incoming.method == "OPTIONS":
-            return Answer(204, [allow, *_CORS])
         try:
             wanted = required_access(found, incoming.method, incoming.query)
             identity = await self._access.authorize(
@@ -151,7 +162,8 @@ class Dispatcher:
             note_user(identity.name)
         handler = self._handlers.get((found.route, incoming.method))
         if handler is None:
-            return error_answer(errors.Unsupported(headers=dict([allow])))
+            allowed = {"Allow": _allowed(found, incoming.path)}
+            return error_answer(errors.Unsupported(headers=allowed))
         call = Call(
             method=incoming.method,
             path=incoming.path,
@@ -241,6 +253,15 @@ def required_access(
 
 def _described(access: Access) -> dict[str, errors.Detail]:
     return {"Type": access.type, "Class": "", "Name": access.name, "Action": access.action}
+
+
+def _allowed(found: Match | None, path: str) -> str:
+    """Return the Allow header of a path; ``*`` asks for what is served anywhere."""
+    if path == "*":
+        return _ALL_METHODS
+    if found is None:
+        return "GET, HEAD, OPTIONS" if path == "/" else "OPTIONS"
+    return ", ".join((*METHODS[found.route], "OPTIONS"))
 
 
 def _merged(
