@@ -79,6 +79,10 @@ key of **no effect** asks for something that is so anyway.
   on.
 * `http.draintimeout` left out is 8 s, because `docker stop` kills after 10; an explicit `0` stops
   at once.
+* With neither `validation.manifests.urls.allow` nor `deny` distribution refuses every layer that
+  has `urls`. Here that holds for Docker's media types only, and other layers may have http and
+  https URLs: the OCI conformance suite pushes such manifests, and their URLs are never followed by
+  the registry. With either of the two, every layer is checked.
 
 Our own keys stand below one map, `trireme`, or among the parameters of a driver or of a type of
 authentication; a configuration full of them still starts the registry of distribution.
