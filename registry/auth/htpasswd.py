@@ -237,7 +237,8 @@ def _read_users(path: str, content: bytes) -> _Users:
 def _create_missing(path: str) -> None:
     """Write a file with one user if there is none, and say the password once.
 
-    Directories above it are made too, for their owner only, as distribution does. Of several processes that start together one writes it.
+    Directories above it are made too, for their owner only, as distribution does. Of several
+    processes that start together one writes it.
 
     Raises:
         InvalidParameter: there is none and it cannot be written.

@@ -363,7 +363,9 @@ async def test_a_manifest_that_another_registry_damaged_can_be_deleted(
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"", SUBJECT[:-1], SUBJECT.replace(b"2", b"3", 1)], ids=["empty", "short", "changed"]
+    "damaged",
+    [b"", SUBJECT[:-1], SUBJECT.replace(b"2", b"3", 1)],
+    ids=["empty", "short", "changed"],
 )
 async def test_a_damaged_manifest_is_not_served_until_it_is_pushed_again(
     parts: Assembly, damaged: bytes, caplog: pytest.LogCaptureFixture
