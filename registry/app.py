@@ -169,8 +169,9 @@ def _body_of(scope: Any, receive: Any) -> AsgiBody:
     headers = Headers(scope["headers"])
     declared = headers.get("content-length")
     length = int(declared) if declared is not None and declared.isdigit() else None
-    if length is None and headers.get("transfer-encoding") is None and scope["http_version"] < "2":
-        length = 0
+    framed = scope["http_version"] >= "2" or headers.get("transfer-encoding") is not None
+    if length is None and (not framed or scope["method"] in ("GET", "HEAD")):
+        length = 0  # HTTP/2 says with the head whether there is a body, but ASGI does not
     expects = (headers.get("expect") or "").lower() == "100-continue"
     return AsgiBody(receive, length, expects_continue=expects)
 
@@ -230,7 +231,8 @@ async def _serve(dispatcher: Dispatcher) -> Response:
     try:
         query = parse_query(scope["query_string"])
     except ValueError:
-        return _response(error_answer(errors.QueryTooLong({"maximum": MAX_PARAMETERS})))
+        refusal = error_answer(errors.QueryTooLong({"maximum": MAX_PARAMETERS}))
+        return _response(_noted(trace, refusal))
     incoming = Incoming(
         method=scope["method"],
         path=path,
@@ -247,8 +249,14 @@ async def _serve(dispatcher: Dispatcher) -> Response:
     )
     answer = await dispatcher.answer(incoming, _noting(trace))
     trace.received_bytes = body.received_bytes
-    trace.error_code, trace.error_text = answer.error_code, answer.error_text
-    return _response(answer)
+    return _response(_noted(trace, answer))
+
+
+def _noted(trace: Trace, answer: Answer) -> Answer:
+    """Return `answer`, once its error, if it is one, is noted for the log."""
+    trace.error_code = answer.error_code
+    trace.error_message, trace.error_detail = answer.error_message, answer.error_detail
+    return answer
 
 
 def _noting(trace: Trace) -> Callable[[str], None]:

@@ -113,14 +113,16 @@ class Answer:
         headers: In order; names in their usual spelling.
         body: Bytes or storage content. HEAD answers carry the headers of GET and no body.
         error_code: Code of the first error, for the log; "" for none.
-        error_text: Its message and detail.
+        error_message: Its message.
+        error_detail: Its detail as JSON; "" for none.
     """
 
     status: int
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | Content = b""
     error_code: str = ""
-    error_text: str = ""
+    error_message: str = ""
+    error_detail: str = ""
     matched: bool = field(default=True)
 
 
@@ -156,10 +158,18 @@ def json_answer(
 
 def error_answer(error: errors.RegistryError) -> Answer:
     """Return the answer to an error."""
+    entries = error.entries()
+    first = entries[0]
     return Answer(
         error.status,
         [("Content-Type", media_types.JSON), *error.headers.items()],
-        encode_json({"errors": error.entries()}),
-        error_code=error.entries()[0]["code"].__str__(),
-        error_text=f"{error.message}: {error.detail}" if error.detail else error.message,
+        encode_json({"errors": entries}),
+        error_code=str(first["code"]),
+        error_message=str(first["message"]),
+        error_detail=_one_line(first["detail"]) if "detail" in first else "",
     )
+
+
+def _one_line(detail: errors.Detail) -> str:
+    """Return a detail for the log: a text as it is, anything else as JSON."""
+    return detail if isinstance(detail, str) else json.dumps(detail, separators=(",", ":"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -132,13 +132,7 @@ class Dispatcher:
                 matched=False,
             )
         answer = await self._answer(found, incoming, note_user)
-        return Answer(
-            answer.status,
-            _merged(answer.headers, self._extra),
-            answer.body,
-            answer.error_code,
-            answer.error_text,
-        )
+        return replace(answer, headers=_merged(answer.headers, self._extra))
 
     async def _answer(
         self, found: Match, incoming: Incoming, note_user: Callable[[str], None]
@@ -186,7 +180,7 @@ async def _guarded(handler: Handler, call: Call) -> Answer:
         return error_answer(exc)
     except OutOfSpace as exc:
         log.error("storage full: %s", exc)
-        full = errors.StorageFull("storage full", headers={"Retry-After": str(RETRY_AFTER_S)})
+        full = errors.StorageFull(headers={"Retry-After": str(RETRY_AFTER_S)})
         return error_answer(full)
     except DriverError as exc:
         log.error("storage failed: %s", exc, exc_info=exc)

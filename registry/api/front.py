@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from registry import __version__
 from registry.api.call import Headers, encode_json
 from registry.api.routes import METRIC_HANDLERS, Match, Route
 from registry.health import Health
@@ -44,7 +45,8 @@ class Trace:
         remote_addr: The client's address, as far as proxies tell.
         user: Authenticated name, "" for none.
         error_code: Code of the error it was answered with, "" for none.
-        error_text: Message and detail of that error.
+        error_message: Message of that error.
+        error_detail: Its detail as JSON, "" for none.
         received_bytes: Length of the body that was taken.
     """
 
@@ -53,7 +55,8 @@ class Trace:
     remote_addr: str
     user: str = ""
     error_code: str = ""
-    error_text: str = ""
+    error_message: str = ""
+    error_detail: str = ""
     received_bytes: int = 0
 
 
@@ -85,6 +88,8 @@ class Front:
         health: Its failing checks take the whole port down, as in Go.
         metrics: What is counted.
         access_log: One line per request.
+        clock: Measures how long a request takes.
+        instance_id: Tells this process from others in the log; random.
     """
 
     app: AsgiApp
@@ -94,6 +99,7 @@ class Front:
     metrics: Metrics
     access_log: AccessLog
     clock: Callable[[], float] = field(default=time.perf_counter)
+    instance_id: str = field(default_factory=lambda: str(uuid4()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; an exception of the application ends as a 500 and a log line."""
@@ -110,7 +116,7 @@ class Front:
         started, received_s = self.clock(), time.time()
         handler = METRIC_HANDLERS[found.route] if found else "other"
         with (
-            bind(_request_fields(scope, headers, trace)),
+            bind(self._request_fields(scope, headers, trace)),
             self.metrics.request(handler, scope["method"]) as meter,
         ):
             try:
@@ -159,7 +165,7 @@ class Front:
     ) -> None:
         """Write the log lines of a request that was answered in another way."""
         if log.isEnabledFor(logging.INFO):
-            with bind(_request_fields(scope, headers, trace)):
+            with bind(self._request_fields(scope, headers, trace)):
                 self._log(trace, sent, seconds)
         self._access(scope, headers, trace, sent, received_s=received_s)
 
@@ -206,13 +212,22 @@ class Front:
         if trace.user:
             fields["auth.user.name"] = trace.user
         if trace.error_code:
-            fields["err.code"] = trace.error_code.lower()
-            fields["err.message"] = trace.error_text
+            fields["err.code"] = trace.error_code.lower().replace("_", " ")
+            fields["err.message"] = trace.error_message
+            fields["err.detail"] = trace.error_detail or None
             set_fields(fields)
             log.error("response completed with error")
         else:
             set_fields(fields)
             log.info("response completed")
+
+    def _request_fields(
+        self, scope: Scope, headers: Headers, trace: Trace
+    ) -> dict[str, FieldValue]:
+        fields = _request_fields(scope, headers, trace)
+        fields["instance.id"] = self.instance_id
+        fields["version"] = __version__
+        return fields
 
     def _access(
         self,

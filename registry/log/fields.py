@@ -8,7 +8,7 @@ the answer is complete.
 Names are distribution's: ``http.request.id``, ``.method``, ``.host``, ``.uri``, ``.referer``,
 ``.useragent``, ``.remoteaddr``, ``.contenttype``; ``http.response.written``, ``.status``,
 ``.contenttype``, ``.duration``; ``vars.name``, ``.reference``, ``.digest``, ``.uuid``;
-``auth.user.name``; ``err.code``, ``.message``, ``.detail``.
+``auth.user.name``; ``err.code``, ``.message``, ``.detail``; ``instance.id``, ``version``.
 """
 
 from __future__ import annotations

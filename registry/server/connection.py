@@ -11,13 +11,13 @@ import logging
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from registry.server.engine import Engine
+from registry.server.http2 import Http2
 from registry.server.protocol import Protocol
 from registry.server.quick import QuickHeads
 from registry.server.sending import SendStopped, send_file
@@ -108,12 +108,12 @@ class Connection(TCPServer):
         tasks: AppTasks,
         client: tuple[str, int] | None,
         server: tuple[str, int] | None,
-    ) -> H2Protocol | Protocol:
+    ) -> Http2 | Protocol:
         tls = isinstance(self._transport, TlsStream)
         state = ConnectionState({})
         common = (self.app, self.config, self.context, tasks, state, tls, client, server)
         if alpn == "h2":
-            return H2Protocol(*common, self.protocol_send)
+            return Http2(*common, self.protocol_send)
         return Protocol(
             *common,
             self.protocol_send,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import enum
 import select
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 
 import trio
 
@@ -35,8 +37,14 @@ class _Outcome(enum.Enum):
 class _Progress:
     """Where a file being sent stands."""
 
+    descriptor: int
     offset: int
     left: int
+
+    def take(self, count: int) -> None:
+        """Count bytes that are on their way."""
+        self.offset += count
+        self.left -= count
 
 
 async def send_file(
@@ -58,43 +66,108 @@ async def send_file(
     Cancellation: takes effect when the running burst ends, within `SLICE_S`; the answer is then cut
     and the connection can only be closed.
     """
-    progress = _Progress(offset, count)
+    progress = _Progress(descriptor, offset, count)
     try:
         while True:
             outcome = await trio.to_thread.run_sync(
-                partial(_burst, stream, descriptor, progress), limiter=engine.senders
+                partial(_burst, engine, stream, progress), limiter=engine.senders
             )
             if outcome is _Outcome.DONE:
-                break
+                return
             if outcome is _Outcome.BLOCKED:
                 with trio.move_on_after(SEND_TIMEOUT_S) as waiting:
                     await trio.lowlevel.wait_writable(stream.fileno())
                 if waiting.cancelled_caught:
                     raise SendStopped("the peer takes nothing")
-        if isinstance(stream, TlsStream):
-            with trio.fail_after(SEND_TIMEOUT_S):
-                await stream.send_unsent()
-    except (
-        OSError,
-        trio.BrokenResourceError,
-        trio.ClosedResourceError,
-        trio.TooSlowError,
-    ) as exc:
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as exc:
         raise SendStopped(str(exc)) from exc
 
 
-def _burst(stream: PlainStream | TlsStream, descriptor: int, progress: _Progress) -> _Outcome:
+def _burst(engine: Engine, stream: PlainStream | TlsStream, progress: _Progress) -> _Outcome:
     """Send on this thread until all is taken, the socket is full, or the time is up."""
+    if isinstance(stream, PlainStream):
+        step = partial(_send_plain, stream, progress)
+        return _repeat(stream, step)
+    if engine.senders.borrowed_tokens > 1:
+        return _repeat(stream, partial(_send_encrypted, stream, progress))
+    ahead = _Ahead(engine, stream, progress)
+    try:
+        return _repeat(stream, ahead.send)
+    finally:
+        ahead.join()
+
+
+def _repeat(stream: PlainStream | TlsStream, step: Callable[[], bool]) -> _Outcome:
+    """Repeat `step` until it says that all is taken."""
     stop = time.monotonic() + SLICE_S
-    while progress.left:
+    while True:
         try:
-            sent = stream.send_file(descriptor, progress.offset, min(progress.left, SEND_BYTES))
+            if step():
+                return _Outcome.DONE
         except BlockingIOError:
             if not wait_for(stream.fileno(), select.POLLOUT, POLL_S):
                 return _Outcome.BLOCKED
-            continue
-        progress.offset += sent
-        progress.left -= sent
         if time.monotonic() > stop:
             return _Outcome.SLICE
-    return _Outcome.DONE
+
+
+def _send_plain(stream: PlainStream, progress: _Progress) -> bool:
+    if progress.left:
+        count = min(progress.left, SEND_BYTES)
+        progress.take(stream.send_file(progress.descriptor, progress.offset, count))
+    return not progress.left
+
+
+def _send_encrypted(stream: TlsStream, progress: _Progress) -> bool:
+    if stream.send_queued() and progress.left:
+        taken, ciphertext = stream.encrypt_file(progress.descriptor, progress.offset, progress.left)
+        progress.take(taken)
+        stream.queue(ciphertext)
+        return False
+    return not progress.left and stream.send_queued()
+
+
+class _Ahead:
+    """Encrypts the next block on the helper thread while this one sends the last.
+
+    One block is under way at a time, so ciphertext is queued in the order it was made in.
+    """
+
+    def __init__(self, engine: Engine, stream: TlsStream, progress: _Progress) -> None:
+        self._engine = engine
+        self._stream = stream
+        self._progress = progress
+        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._made: tuple[int, memoryview] | None = None
+        self._under_way = False
+
+    def send(self) -> bool:
+        """Send what is queued and have more made; tell whether all is taken."""
+        if not self._under_way and self._progress.left:
+            self._under_way = True
+            self._engine.helper.submit(self._make, self._done)
+        if not self._stream.send_queued():
+            return False
+        if self._under_way:
+            self._collect()
+            return False
+        return True
+
+    def _make(self) -> None:
+        progress = self._progress
+        self._made = self._stream.encrypt_file(progress.descriptor, progress.offset, progress.left)
+
+    def _collect(self) -> None:
+        error = self._done.get()
+        self._under_way = False
+        if error is not None:
+            raise error
+        assert self._made is not None
+        taken, ciphertext = self._made
+        self._progress.take(taken)
+        self._stream.queue(ciphertext)
+
+    def join(self) -> None:
+        """Wait for the block under way and queue it, so that nothing is lost between bursts."""
+        if self._under_way:
+            self._collect()

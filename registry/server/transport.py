@@ -1,8 +1,8 @@
 """The two kinds of stream a connection can have, each usable from the loop and from a thread.
 
 Both are Trio streams for the protocol engine. For the byte path they are also a source and a drain
-on a worker thread: `receive_into`, `send_some` and `send_file` never block and raise
-`BlockingIOError` when the peer is not ready. A stream is read by one side at a time, loop or
+on a worker thread: what is named there never blocks and raises `BlockingIOError` when the
+peer is not ready. A stream is read by one side at a time, loop or
 thread, and written by one side at a time.
 """
 
@@ -12,12 +12,13 @@ import errno
 import os
 import ssl
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import Protocol, cast
 
 import trio
 
-CIPHER_BYTES = 512 * 1024  # ciphertext per receive: one system call for 32 records
+CIPHER_BYTES = 256 * 1024  # ciphertext per receive: one system call for 16 records
 PLAIN_BYTES = 256 * 1024  # file content that is encrypted at once
 
 
@@ -33,17 +34,6 @@ class Transport(Protocol):
 
         Raises:
             BlockingIOError: nothing has come.
-            OSError: the connection is broken.
-        """
-        ...
-
-    def send_file(self, descriptor: int, offset: int, count: int) -> int:
-        """Send up to `count` bytes of a file and return how many of them were taken.
-
-        0 says that something sent before was taken instead, or that the file ended.
-
-        Raises:
-            BlockingIOError: the peer takes nothing now.
             OSError: the connection is broken.
         """
         ...
@@ -119,7 +109,13 @@ class PlainStream(trio.abc.HalfCloseableStream):
             return os.write(self._number(), data)
 
     def send_file(self, descriptor: int, offset: int, count: int) -> int:
-        """Send from a file on a thread, without a copy through this process; see `Transport`."""
+        """Send up to `count` bytes of a file on a thread, without a copy through this process.
+
+        Raises:
+            BlockingIOError: the peer takes nothing now.
+            OSError: the connection is broken.
+            EOFError: the file is shorter than `offset`.
+        """
         with self._writing:
             sent = os.sendfile(self._number(), descriptor, offset, count)
         if not sent:
@@ -151,7 +147,7 @@ class TlsStream(trio.abc.Stream):
         self._outgoing = ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._lock = threading.Lock()
-        self._unsent = memoryview(b"")
+        self._unsent: deque[memoryview] = deque()
         self._ended = False
         self._fault: ssl.SSLError | None = None
 
@@ -266,31 +262,50 @@ class TlsStream(trio.abc.Stream):
     async def send_unsent(self) -> None:
         """Send ciphertext that a thread left behind."""
         while self._unsent:
-            rest, self._unsent = self._unsent, memoryview(b"")
-            await self.transport_stream.send_all(rest)
+            await self.transport_stream.send_all(self._unsent.popleft())
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until sending is likely not to block."""
         await self.transport_stream.wait_send_all_might_not_block()
 
-    def send_file(self, descriptor: int, offset: int, count: int) -> int:
-        """Read, encrypt and send on a thread; see `Transport`.
+    def encrypt_file(self, descriptor: int, offset: int, count: int) -> tuple[int, memoryview]:
+        """Read up to `count` bytes of a file and encrypt them, on a thread.
 
-        What was encrypted counts as taken; ciphertext that the socket did not take is sent first by
-        the next call, or by `send_unsent`.
+        Returns:
+            How many bytes of the file were taken, and the ciphertext, which must be sent in the
+            order of the calls.
+
+        Raises:
+            EOFError: the file is shorter than `offset`.
+            OSError: the file or the TLS object failed.
         """
-        if self._unsent:
-            self._unsent = self._unsent[self.transport_stream.send_some(self._unsent) :]
-            return 0
         content = os.pread(descriptor, min(count, PLAIN_BYTES), offset)
         if not content:
             raise EOFError(f"the file ends at {offset}")
         with self._lock:
             self._ssl.write(content)
-            self._unsent = memoryview(self._outgoing.read())
-        with suppress(BlockingIOError):  # the next call finds it out
-            self._unsent = self._unsent[self.transport_stream.send_some(self._unsent) :]
-        return len(content)
+            return len(content), memoryview(self._outgoing.read())
+
+    def queue(self, ciphertext: memoryview) -> None:
+        """Let ciphertext be sent after what is queued already."""
+        if ciphertext:
+            self._unsent.append(ciphertext)
+
+    def send_queued(self) -> bool:
+        """Send queued ciphertext on a thread; tell whether none is left.
+
+        Raises:
+            BlockingIOError: the peer takes nothing now.
+            OSError: the connection is broken.
+        """
+        if self._unsent:
+            first = self._unsent[0]
+            rest = first[self.transport_stream.send_some(first) :]
+            if rest:
+                self._unsent[0] = rest
+            else:
+                self._unsent.popleft()
+        return not self._unsent
 
     def break_off(self) -> None:
         """Let every read and write fail from now on, without closing the descriptor."""

@@ -239,9 +239,7 @@ class ManifestService:
         children = [child for child in manifest.children if self._validation.wants_child(child)]
         missing = await self._missing(name, blobs, children)
         if missing:
-            raise errors.ErrorList(
-                [errors.ManifestBlobUnknown(str(digest)) for digest in missing]
-            )
+            raise errors.ErrorList([errors.ManifestBlobUnknown(str(digest)) for digest in missing])
 
     def _may_be_elsewhere(self, layer: Descriptor) -> bool:
         """Tell whether a layer is foreign and has URLs.

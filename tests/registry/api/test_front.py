@@ -235,7 +235,8 @@ async def test_what_the_application_learns_reaches_the_logs(
 ) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         trace: Trace = scope[TRACE_KEY]
-        trace.user, trace.error_code, trace.error_text = "someone", "NAME_UNKNOWN", "no such name"
+        trace.user, trace.error_code = "someone", "NAME_UNKNOWN"
+        trace.error_message, trace.error_detail = "no such name", '{"name":"a"}'
         await answering(404)(scope, receive, send)
 
     outside = Outside(app)
