@@ -176,6 +176,45 @@ class Front:
         else:
             await _send_plain(send, 200, b"ok\n")
 
+    def note_refusal(
+        self, *, client: str, request_line: bytes, status: int, reason: str, written_bytes: int
+    ) -> None:
+        """Count a request that the server refused by itself, and write its log lines.
+
+        Args:
+            client: The peer's address; no header of such a request is believed.
+            request_line: Its first line as it came, which may be anything.
+            status: What it was answered.
+            reason: Why.
+            written_bytes: Length of the answer's body.
+        """
+        words = request_line.decode("latin1").split(" ")
+        method, target, protocol = words if len(words) == 3 else ("-", " ".join(words), "-")
+        with self.metrics.request("other", method) as meter:
+            meter.finish(status, 0, written_bytes)
+        fields: dict[str, FieldValue] = {
+            "http.request.id": str(uuid4()),
+            "http.request.method": method,
+            "http.request.uri": target,
+            "http.request.remoteaddr": client,
+            "http.response.status": status,
+            "http.response.written": written_bytes,
+            "err.code": errors.Unsupported.code.lower(),
+            "err.message": reason,
+            "instance.id": self.instance_id,
+            "version": __version__,
+        }
+        log.error("response completed with error", extra=fields)
+        self.access_log.write(
+            remote_addr=client,
+            user=None,
+            method=method,
+            uri=target,
+            status=status,
+            written_bytes=written_bytes,
+            protocol=protocol,
+        )
+
     def _counting_send(self, send: Send, sent: Sent, *, speaks_v2: bool) -> Send:
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
