@@ -150,6 +150,7 @@ class Process:
                     tls=tls,
                     siblings=worker.slot if worker else None,
                     quick=parts.make_quick(config, driver, access, front),
+                    refused=front.note_refusal,
                 )
                 await serve(front, self._sockets.main, settings, self._stop)
                 nursery.cancel_scope.cancel()

@@ -17,6 +17,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from registry.server.engine import Engine
+from registry.server.head import Refused
 from registry.server.http2 import Http2
 from registry.server.protocol import Protocol
 from registry.server.quick import QuickHeads
@@ -41,6 +42,7 @@ class Connection(TCPServer):
         engine: Threads and buffers, likewise.
         stream: A plain or TLS stream; owned from here on.
         heads: Answers requests that come as one head without a body; None for none.
+        refused: Told of requests that never reach the application; None for nobody.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class Connection(TCPServer):
         stream: PlainStream | TlsStream,
         *,
         heads: QuickHeads | None = None,
+        refused: Refused | None = None,
     ) -> None:
         super().__init__(app, config, context, {}, stream)  # type: ignore[arg-type]  # our own kind
         self._engine = engine
         self._transport = stream
         self._heads = heads
+        self._refused = refused
         self._active_at = 0.0
         self._read_all = False
         self._h1: Protocol | None = None
@@ -120,6 +124,7 @@ class Connection(TCPServer):
             engine=self._engine,
             transport=self._transport,
             send_file=self._send_file,
+            refused=self._refused,
         )
 
     async def _read_data(self) -> None:

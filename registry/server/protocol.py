@@ -29,14 +29,18 @@ from hypercorn.utils import suppress_body
 
 from registry.server.engine import Engine
 from registry.server.handover import HandedBody
-from registry.server.head import check_request
+from registry.server.head import Refused, check_request, reason_of
 from registry.server.tasks import AppTasks
 from registry.server.transport import PlainStream, TlsStream
 
 ANSWER_TIMEOUT_S = 60.0  # for an answer to a peer that broke off its body: it may still read
 
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
-_CODES = {431: "request header fields too large", 405: "method not allowed", 400: "bad request"}
+_MESSAGES = {
+    405: "method not allowed",
+    431: "request header fields too large",
+    501: "not implemented",
+}
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class Protocol(H11Protocol):
         engine: Threads and buffers of the worker.
         transport: The connection's stream.
         send_file: Sends part of a file on it.
+        refused: Told of requests that are refused here; None for nobody.
         Others: as Hypercorn's.
     """
 
@@ -123,6 +128,7 @@ class Protocol(H11Protocol):
         engine: Engine,
         transport: PlainStream | TlsStream,
         send_file: Callable[[int, int, int], Awaitable[None]],
+        refused: Refused | None = None,
     ) -> None:
         super().__init__(
             app, config, context, task_group, connection_state, ssl, client, server, send
@@ -130,6 +136,7 @@ class Protocol(H11Protocol):
         self._engine = engine
         self._transport = transport
         self._send_file = send_file
+        self._refused = refused
         self._body: HandedBody | None = None
         self._over = trio.Event()
         self._ended = False
@@ -173,7 +180,7 @@ class Protocol(H11Protocol):
                     check_request(event, before[: len(before) - len(after)])
             except h11.RemoteProtocolError as error:
                 if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-                    await self._refuse(error.error_status_hint, str(error))
+                    await self._refuse(error.error_status_hint, reason_of(error), before)
                 await self.send(Closed())
                 return
             if isinstance(event, h11.Request):
@@ -348,14 +355,16 @@ class Protocol(H11Protocol):
         if self.connection.they_are_waiting_for_100_continue:
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
-    async def _refuse(self, status: int, reason: str) -> None:
-        """Answer a request that never reached the application."""
+    async def _refuse(self, status: int, reason: str, raw: bytes = b"") -> None:
+        """Answer a request that never reached the application; `raw` are its bytes."""
         error = {
             "code": "UNSUPPORTED",
-            "message": _CODES.get(status, "bad request"),
+            "message": _MESSAGES.get(status, "bad request"),
             "detail": reason,
         }
-        body = json.dumps({"errors": [error]}).encode()
+        body = json.dumps({"errors": [error]}, separators=(",", ":")).encode() + b"\n"
+        line = raw.lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r")
+        bodiless = line.startswith(b"HEAD ")
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -363,8 +372,17 @@ class Protocol(H11Protocol):
             (b"connection", b"close"),
         ]
         await self.stream_send(Response(stream_id=STREAM_ID, headers=headers, status_code=status))
-        await self.stream_send(Body(stream_id=STREAM_ID, data=body))
+        if not bodiless:
+            await self.stream_send(Body(stream_id=STREAM_ID, data=body))
         await self.stream_send(EndBody(stream_id=STREAM_ID))
+        if self._refused is not None:
+            self._refused(
+                client=self.client[0] if self.client else "",
+                request_line=line,
+                status=status,
+                reason=reason,
+                written_bytes=0 if bodiless else len(body),
+            )
 
     async def _send_error_response(self, status_code: int) -> None:
         await self._refuse(status_code, "the request could not be served")

@@ -16,7 +16,7 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from registry.server.connection import Connection
 from registry.server.engine import Engine, Siblings
-from registry.server.head import MAX_HEAD_BYTES
+from registry.server.head import MAX_HEAD_BYTES, Refused
 from registry.server.listen import Listener
 from registry.server.quick import Quick, QuickHeads
 from registry.server.transport import PlainStream, TlsStream
@@ -42,6 +42,7 @@ class ServerSettings:
         max_connections: More than these wait in the kernel's queue.
         siblings: The other workers of the host; None when there are none.
         quick: Answers some requests before the application is asked; None for none.
+        refused: Told of requests that never reach the application; None for nobody.
     """
 
     drain_s: float
@@ -49,6 +50,7 @@ class ServerSettings:
     max_connections: int = MAX_CONNECTIONS
     siblings: Siblings | None = None
     quick: Quick | None = None
+    refused: Refused | None = None
 
 
 class _Log:
@@ -144,7 +146,13 @@ class _Server:
         self._engine.siblings.set_connections(len(self._streams))
         try:
             await Connection(
-                self._app, self._config, self._context, self._engine, stream, heads=self._heads
+                self._app,
+                self._config,
+                self._context,
+                self._engine,
+                stream,
+                heads=self._heads,
+                refused=self._settings.refused,
             ).run()
         finally:
             self._slots.release_on_behalf_of(holder)
