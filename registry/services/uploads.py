@@ -29,6 +29,7 @@ from registry.stream import Body, BodyError, SinkLost
 log = logging.getLogger("registry.uploads")
 
 COMMIT_TIMEOUT_S = 600.0  # a fsync of many GiB on a slow disk; the client waits meanwhile
+RETRY_AFTER_S = 30  # what a client is told to wait when the store is full
 KEEP_TIMEOUT_S = 30.0  # to record what came before a body broke off
 
 
@@ -188,6 +189,8 @@ class UploadService:
                     f"Content-Range holds {chunk.size_bytes} bytes, "
                     f"Content-Length is {body.length_bytes}"
                 )
+        if body.length_bytes:
+            await self._require_room(body.length_bytes)
         try:
             received = await body.consume(writer)
         except DriverError:
@@ -204,6 +207,15 @@ class UploadService:
         if chunk is not None and received != chunk.size_bytes:
             raise errors.SizeInvalid(
                 f"Content-Range holds {chunk.size_bytes} bytes, the body {received}"
+            )
+
+    async def _require_room(self, length: int) -> None:
+        """Refuse a body that the store has no room for before a byte of it is read."""
+        free = await self._uploads.free_bytes()
+        if free is not None and length > free:
+            raise errors.StorageFull(
+                f"the body is {length} bytes long, {free} bytes are free",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
             )
 
     async def _commit(

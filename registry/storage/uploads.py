@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
+import trio
+
 from drivers.contract import Driver, UploadSession
 from drivers.errors import (
     OffsetMismatch,
@@ -39,6 +41,7 @@ from registry.storage.upload_writer import UploadWriter
 log = logging.getLogger("registry.storage")
 
 OPEN_TRIES = 4
+FREE_S = 1.0  # how old a look at the free space may be
 
 _OUTDATED = (PathNotFound, OffsetMismatch, DriverStateInvalid)
 
@@ -76,6 +79,8 @@ class UploadStore:
     def __init__(self, driver: Driver, blobs: BlobStore) -> None:
         self._driver = driver
         self._blobs = blobs
+        self._free: int | None = None
+        self._free_until = float("-inf")
 
     async def create(self, name: RepositoryName, now: datetime) -> UploadStatus:
         """Begin an empty upload under a new random id.
@@ -175,6 +180,14 @@ class UploadStore:
             await session.aclose()
             return None
         return session
+
+    async def free_bytes(self) -> int | None:
+        """Return the room that is left, at most `FREE_S` old; None where it is unknown."""
+        now = trio.current_time()
+        if now >= self._free_until:
+            self._free = await self._driver.free_bytes()
+            self._free_until = now + FREE_S
+        return self._free
 
     async def remove(self, name: RepositoryName, upload_id: UploadId) -> bool:
         """Remove what is left of an upload and say whether there was anything."""

@@ -164,6 +164,8 @@ class ContentSuite:
         with pytest.raises(errors.PathNotFound):
             await driver.open_reader(path)
         assert await driver.get_many([path]) == [None]
+        if driver.properties.immediate_reads:
+            assert driver.read_now([path]) == [None]
 
     async def test_stat_tells_directories_from_content(self, driver: Driver) -> None:
         await driver.put_content("/a/b/c", b"xyz")
@@ -178,6 +180,9 @@ class ContentSuite:
         await driver.put_content("/a/3", b"")
         paths = ["/a/3", "/a/2", "/a/1", "/a", "/x/y", "/a/1"]
         assert await driver.get_many(paths) == [b"", None, b"one", None, None, b"one"]
+        if driver.properties.immediate_reads:
+            assert driver.read_now(paths) == await driver.get_many(paths)
+            assert driver.stat_now(paths) == await driver.stat_many(paths)
         found = await driver.stat_many(paths)
         sizes = [None if info is None else (info.path, info.size_bytes) for info in found]
         assert sizes == [("/a/3", 0), None, ("/a/1", 3), ("/a", 0), None, ("/a/1", 3)]

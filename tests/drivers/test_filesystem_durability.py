@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from drivers import errors, filesystem
-from drivers.filesystem import FilesystemDriver
+from drivers.filesystem import FilesystemDriver, disk
 from tests.drivers.suite_uploads import append
 
 PATH = "/uploads/1/data"
@@ -306,3 +306,22 @@ async def test_a_full_disk_takes_nothing_and_loses_nothing(small_disk: Path) -> 
         await session.commit("/blob")
     assert await driver.get_content("/blob") == b"a" * 100_000 + b"e"
     assert await driver.get_content("/kept") == b"kept"
+
+
+async def test_writeback_begins_while_an_upload_still_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        disk, "start_writeback", lambda _, offset, count: begun.append((offset, count))
+    )
+    mib = 1024 * 1024
+    driver = filesystem.create({"rootdirectory": str(tmp_path)})
+    async with driver, await driver.open_upload("/u") as session:
+        for at in range(0, 20 * mib, 4 * mib):
+            await session.write(bytes(4 * mib), at=at)
+    assert begun == [(0, 8 * mib), (8 * mib, 8 * mib)]
+
+
+def test_writeback_of_a_closed_descriptor_is_no_error() -> None:
+    disk.start_writeback(10_000, 0, 1)

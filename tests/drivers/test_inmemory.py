@@ -17,7 +17,12 @@ def test_the_plain_form_declares_all_but_files() -> None:
     driver = inmemory.create({"rootdirectory": "ignored"})
     assert (driver.name, driver.location) == ("inmemory", "memory")
     assert driver.properties == contract.Properties(
-        atomic_move=True, append=True, cheap_list=True, local_files=False, process_local=True
+        atomic_move=True,
+        append=True,
+        cheap_list=True,
+        local_files=False,
+        process_local=True,
+        immediate_reads=True,
     )
     assert frozenset() == inmemory.PARAMETERS
 

@@ -303,3 +303,23 @@ async def test_the_same_blob_can_be_pushed_by_many_at_once(store: Store) -> None
     assert sorted(store.remains()) == sorted(
         [paths.blob_data(DIGEST), paths.layer_link(NAME, DIGEST)]
     )
+
+
+class Small(Wrapper):
+    """A store with little room left."""
+
+    async def free_bytes(self) -> int | None:
+        await trio.lowlevel.checkpoint()
+        return 50
+
+
+async def test_a_body_larger_than_the_room_is_refused_before_a_byte_is_read(store: Store) -> None:
+    parts = assemble(Small(store.open()))
+    upload_id = await begin(parts)
+    body = BytesBody(DATA)
+    with pytest.raises(errors.StorageFull) as caught:
+        await parts.uploads.append(NAME, upload_id, body, None)
+    assert body.received_bytes == 0
+    assert caught.value.status == 507
+    assert "Retry-After" in caught.value.headers
+    assert (await parts.uploads.status(NAME, upload_id)).offset == 0
