@@ -13,14 +13,31 @@ from urllib.parse import urlsplit
 
 from registry.config.address import parse_address
 from registry.config.ciphers import GO_NAMES
+from registry.config.keys import known_names
 from registry.config.nodes import Mapping, find, place_of
 from registry.config.problems import ConfigurationWarning, Problem, nearest, shown
 from registry.config.schema import Configuration
-from registry.config.stores import driver_fields
+from registry.config.stores import Storage, driver_fields
 
 VERSION = "0.1"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+# What the server says of a connection or an answer itself: a second value would break either.
+_OWN_HEADERS = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "date",
+        "docker-distribution-api-version",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 _HEADER_VALUE = re.compile(r"(?:[^\x00-\x1f\x7f]|\t)*")  # no line ends: they would end the header
 
 
@@ -49,6 +66,7 @@ class Checks:
         self._listeners()
         self._urls()
         self._headers("http.headers", self.configuration.http.headers)
+        self._own_headers("http.headers", self.configuration.http.headers)
         self._tls()
         self._health()
         self._patterns()
@@ -68,6 +86,8 @@ class Checks:
 
     def _driver(self) -> None:
         drivers = list(self.configuration.storage.drivers)
+        if len(drivers) > 1 and self._misspelt():
+            return
         if not drivers:
             names = " or ".join(field.name for field in driver_fields()[:3])
             fix = f"name one below storage, such as {names}"
@@ -80,6 +100,17 @@ class Checks:
             where = ", ".join(f"{name} ({places[name]})" for name in drivers)
             fix = f"keep one; the variable REGISTRY_STORAGE={added} replaces the others by {added}"
             self._problem(f"storage.{added}", f"more than one storage driver: {where}", fix)
+
+    def _misspelt(self) -> bool:
+        """Report what stands beside a driver and looks like another key of `storage`, if any."""
+        found = False
+        for name in self.configuration.storage.others:
+            like = nearest(name, known_names(Storage))
+            if like is not None:
+                message = f"{shown(name)} is not a key of storage"
+                self._problem(f"storage.{name}", message, f"did you mean {like}?")
+                found = True
+        return found
 
     def _auth(self) -> None:
         auth = self.configuration.auth
@@ -145,6 +176,12 @@ class Checks:
             if not all(_HEADER_VALUE.fullmatch(value) for value in values):
                 message = "the value holds a line end or a control character"
                 self._problem(f"{path}.{name}", message, "write it on one line")
+
+    def _own_headers(self, path: str, headers: dict[str, list[str]]) -> None:
+        for name in headers:
+            if name.lower() in _OWN_HEADERS:
+                message = f"{shown(name)} is a header that the registry sets itself"
+                self._problem(f"{path}.{name}", message, "remove it")
 
     def _tls(self) -> None:
         tls = self.configuration.http.tls

@@ -30,10 +30,13 @@ from registry.config.yaml_text import parse_value
 PREFIX = "REGISTRY_"
 PATH_VARIABLE = "REGISTRY_CONFIGURATION_PATH"
 
+FEW = 3  # so many keys of a section are named when none looks like the one that was given
+
 _ORCHESTRATOR = re.compile(
     r"REGISTRY_(?:[A-Z0-9]+_)*?"
     r"(?:PORT|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?|SERVICE_(?:HOST|PORT(?:_\w+)?))"
 )
+_OF_OUR_NAME = re.compile(r"REGISTRY_(?:PORT|SERVICE)(?:_\w+)?")
 _OF_OTHERS = {
     "REGISTRY_AUTH_FILE": "names the credentials of podman, buildah and skopeo; ignored",
 }
@@ -57,14 +60,20 @@ class Overlay:
     def apply(self, environ: Environ[str, str]) -> None:
         """Lay every variable of `environ` that begins with ``REGISTRY_`` over `root`."""
         names = (name for name in environ if name.startswith(PREFIX) and name != PATH_VARIABLE)
+        of_our_name = []
         for name in sorted(names, key=_sort_key):
-            if _ORCHESTRATOR.fullmatch(name):
+            if _ORCHESTRATOR.fullmatch(name) and _OF_OUR_NAME.fullmatch(name):
+                of_our_name.append(name)
+            elif _ORCHESTRATOR.fullmatch(name):
                 message = "looks like a variable an orchestrator sets for a service; ignored"
                 self.warnings.append(ConfigurationWarning(name, "", message, quiet=True))
             elif name in _OF_OTHERS:
                 self.warnings.append(ConfigurationWarning(name, "", _OF_OTHERS[name]))
             else:
                 self._apply(name, environ[name])
+        if of_our_name:
+            message = "set by an orchestrator for a service called registry, as it seems; ignored"
+            self.warnings.append(ConfigurationWarning(", ".join(of_our_name), "", message))
 
     def _apply(self, name: str, value: str) -> None:
         variable = _Variable(name, value)
@@ -72,7 +81,7 @@ class Overlay:
             root = variable.under(self.root, _ROOT, Key(""), name.split("_")[1:], "")
         except _UnknownVariable:
             message = "no key of this name; ignored"
-            like = nearest(name, known_variables())
+            like = _nearest_variable(name)
             self.warnings.append(ConfigurationWarning(name, "", message, like))
         except ConfigurationError as exc:
             self.problems.extend(exc.problems)
@@ -90,6 +99,19 @@ def variable_name(path: str) -> str:
 def known_variables() -> list[str]:
     """Return the name of every variable that sets a key or a section, for hints."""
     return list(_variables(Configuration, PREFIX))
+
+
+def _nearest_variable(name: str) -> str | None:
+    """Return which variable `name` may be meant to be: below the same section if there is one."""
+    known = known_variables()
+    words = name.split("_")
+    for count in range(len(words) - 1, 1, -1):
+        above = "_".join(words[:count]) + "_"
+        below = [variable for variable in known if variable.startswith(above)]
+        if below:
+            few = " or ".join(below) if len(below) <= FEW else None
+            return nearest(name, below) or few
+    return nearest(name, known)
 
 
 def _variables(section: type[Section], prefix: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ special characters needs quotes of its own.
   `REGISTRY_HEALTH_FILECHECKERS_…`, `…_HTTPCHECKERS_…`, `…_TCPCHECKERS_…` and
   `REGISTRY_COMPATIBILITY_SCHEMA1_TRUSTKEY`.
 * A variable that fits no key is a warning. Those Kubernetes sets for a service called `registry`
-  (`REGISTRY_PORT`, `REGISTRY_SERVICE_HOST` and so on) are ignored.
+  (`REGISTRY_PORT`, `REGISTRY_SERVICE_HOST` and so on) are ignored, with one warning for all.
 
 ## What is not served yet
 

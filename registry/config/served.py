@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from registry.config.keys import known_names
 from registry.config.nodes import Mapping, place_of
 from registry.config.problems import ConfigurationWarning, Problem, nearest
 from registry.config.schema import Configuration, MiddlewareEntry
-from registry.config.stores import driver_fields
+from registry.config.stores import Storage, driver_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ NOT_SERVED_REFUSE = (
     NotServed(
         "proxy",
         "being a pull-through cache is not served yet",
-        "remove proxy.remoteurl to serve an ordinary registry",
-        lambda c: bool(c.proxy.remoteurl),
+        "remove proxy and all below it to serve an ordinary registry",
+        lambda c: c.proxy != type(c.proxy)(),
     ),
     NotServed(
         "middleware.registry",
@@ -161,7 +162,7 @@ def refusals(
         path = f"storage.{name}"
         known = name in (field.name for field in driver_fields())
         message = "this driver is not served yet" if known else f"{name!r} is not a driver"
-        like = None if known else nearest(name, [*drivers, *(f.name for f in driver_fields())])
+        like = None if known else nearest(name, [*drivers, *known_names(Storage)])
         fix = f"use one of {', '.join(sorted(drivers))}" + (f"; or is it {like}?" if like else "")
         found.append(Problem(str(place_of(root, path)), path, message, fix))
     return found

@@ -54,7 +54,8 @@ REFUSED = [
     ("health: {tcp: [{timeout: 1s}]}", "health.tcp[0].addr: a value is required"),
     # what must be alone, or together
     ("storage: {inmemory: , filesystem: }", "storage.inmemory: more than one storage driver: "),
-    ("storage: {inmemory: , delte: {enabled: true}}", "storage.delte: more than one storage driv"),
+    ("storage: {inmemory: , delte: {enabled: true}}", "storage.delte: 'delte' is not a key of st"),
+    ("storage: {inmemory: , other: , more: }", "storage.more: more than one storage driver: "),
     ("auth: {none: , htpasswd: {realm: r, path: p}}", "auth: more than one type of authenticat"),
     ("http: {addr: ':1', tls: {certificate: /c}}", "http.tls.key: a value is required with http.t"),
     (
@@ -107,6 +108,8 @@ REFUSED = [
     ("http: {addr: ':1', prefix: registry}", "http.prefix: 'registry' is not a path"),
     ("http: {addr: ':1', prefix: '/a?b'}", "http.prefix: '/a?b' is not a path"),
     ("http: {addr: ':1', headers: {'A B': [c]}}", "http.headers.A B: 'A B' is not the name of a"),
+    ("http: {addr: ':1', headers: {content-LENGTH: ['1']}}", "http.headers.content-LENGTH: 'cont"),
+    ("http: {addr: ':1', headers: {Date: [now]}}", "http.headers.Date: 'Date' is a header that"),
     ('http: {addr: ":1", headers: {A: ["b\\r\\nC: d"]}}', "http.headers.A: the value holds a line"),
     ('health: {http: [{uri: "http://h", headers: {A: ["\\n"]}}]}', "health.http[0].headers.A: the"),
     ("health: {http: [{uri: h}]}", "health.http[0].uri: 'h' is not a URL"),
@@ -134,6 +137,8 @@ REFUSED = [
     ("auth: {htpaswd: {realm: r}}", "auth.htpaswd: 'htpaswd' is not a type of authentication"),
     ("auth: ldap", "auth.ldap: 'ldap' is not a type of authentication"),
     ("proxy: {remoteurl: 'https://registry.example'}", "proxy: being a pull-through cache is not"),
+    ("proxy: {username: u}", "proxy: being a pull-through cache is not"),
+    ("proxy: {ttl: 1h}", "proxy: being a pull-through cache is not"),
     ("middleware: {registry: [{name: x}]}", "middleware.registry: middleware is not served yet"),
     ("middleware: {repository: [{name: x}]}", "middleware.repository: middleware is not served"),
     (
@@ -233,7 +238,6 @@ def test_every_row_of_the_tables_is_tested_above() -> None:
         "auth: none",
         "auth: {none: }",
         "redis: {}",
-        "proxy: {username: u, password: p}",
         "middleware: {storage: [{name: x, disabled: true}]}",
         "notifications: {endpoints: [{name: x, disabled: true}]}",
         "log: {hooks: [{type: mail, disabled: true}]}",

@@ -221,7 +221,7 @@ def test_unknown_keys_are_warnings_with_place_and_nearest_name(files: Files) -> 
     loaded = files.load(IMAGE_2 + "  filez: []\ntrireme:\n  workerz: 3\nhttpp: {}\n")
     assert [str(w).replace(files.path, "c.yml") for w in loaded.warnings] == [
         "c.yml:19:3: health.filez: unknown key, ignored; did you mean file?",
-        "c.yml:21:3: trireme.workerz: unknown key, ignored",
+        "c.yml:21:3: trireme.workerz: unknown key, ignored; did you mean workers?",
         "c.yml:22:1: httpp: unknown key, ignored; did you mean http?",
     ]
 
@@ -299,8 +299,8 @@ health:
     - {uri: 'http://127.0.0.1/h', headers: {A: [b]}, statuscode: 204, timeout: 2s, interval: 3s,
        threshold: 4}
   tcp: [{addr: '127.0.0.1:6379', timeout: 1s, interval: 2s, threshold: 3}]
-proxy: {remoteurl: '', username: '', password: '', ttl: 0, exec: {command: '', lifetime: 1h},
-  cachewritetimeout: 1m}
+proxy: {remoteurl: '', username: '', password: '', ttl: 168h, exec: {command: '', lifetime: },
+  cachewritetimeout: 5m}
 compatibility: {schema1: {signingkeyfile: /k, enabled: false}}
 catalog: {maxentries: 500}
 tags: {maxtags: 600}
@@ -312,7 +312,7 @@ validation:
     indexes: {platforms: list, platformlist: [{architecture: amd64, os: linux}]}
 policy: {repository: {classes: []}}
 reporting: {bugsnag: {}, newrelic: {}}
-trireme: {}
+trireme: {workers: 3}
 """
 
 
@@ -334,7 +334,8 @@ def test_a_configuration_full_of_keys_loads_without_a_warning(files: Files) -> N
     assert c.http.tls.minimum == "tls1.3"
     assert c.notifications.endpoints[0].timeout == 0.5
     assert c.health.http[0].statuscode == 204
-    assert c.proxy.ttl == 0.0
+    assert c.proxy.ttl == 168 * 3600.0
+    assert c.trireme.workers == 3
     assert c.validation.manifests.indexes.platformlist[0].architecture == "amd64"
     assert c.tags.maxtags == 600
 
