@@ -318,9 +318,9 @@ async def test_writeback_begins_while_an_upload_still_grows(
     mib = 1024 * 1024
     driver = filesystem.create({"rootdirectory": str(tmp_path)})
     async with driver, await driver.open_upload("/u") as session:
-        for at in range(0, 20 * mib, 4 * mib):
-            await session.write(bytes(4 * mib), at=at)
-    assert begun == [(0, 8 * mib), (8 * mib, 8 * mib)]
+        for at in range(0, 5 * mib, mib):
+            await session.write(bytes(mib), at=at)
+    assert begun == [(0, 2 * mib), (2 * mib, 2 * mib)]
 
 
 def test_writeback_of_a_closed_descriptor_is_no_error() -> None:
