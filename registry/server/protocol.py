@@ -9,7 +9,9 @@ API's version header.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,7 +32,7 @@ from hypercorn.utils import suppress_body
 from registry.server.engine import Engine
 from registry.server.handover import HandedBody
 from registry.server.head import Refused, check_request, reason_of
-from registry.server.tasks import AppTasks
+from registry.server.tasks import PATH_SEND, ZERO_COPY, AppTasks
 from registry.server.transport import PlainStream, TlsStream
 
 ANSWER_TIMEOUT_S = 60.0  # for an answer to a peer that broke off its body: it may still read
@@ -68,7 +70,10 @@ class _Sized:
 
 
 class Stream(HTTPStream):
-    """One request and its answer; knows the ASGI extension ``http.response.zerocopysend``."""
+    """One request and its answer.
+
+    Knows the ASGI extensions ``http.response.zerocopysend`` and ``http.response.pathsend``.
+    """
 
     async def app_send(self, message: Any) -> None:
         """Take a message of the application.
@@ -82,22 +87,37 @@ class Stream(HTTPStream):
             await super().app_send(message)
             return
         kind = message["type"]
-        if kind == "http.response.zerocopysend":
-            if not suppress_body(self.scope["method"], int(self.response["status"])):
-                await self.send(
-                    FileRange(
-                        stream_id=self.stream_id,
-                        descriptor=message["file"],
-                        offset=message["offset"],
-                        count=message["count"],
-                    )
-                )
+        if kind == ZERO_COPY:
+            await self._send_range(message["file"], message["offset"], message["count"])
             if not message.get("more_body", False):
                 await self._send_closed()
+        elif kind == PATH_SEND:
+            await self._send_path(message["path"])
+            await self._send_closed()
         elif kind == "http.response.body" and message.get("more_body") and not message.get("body"):
             await self.send(Flush(stream_id=self.stream_id))
         else:
             await super().app_send(message)
+
+    async def _send_range(self, descriptor: int, offset: int, count: int) -> None:
+        if count and not suppress_body(self.scope["method"], int(self.response["status"])):
+            await self.send(
+                FileRange(
+                    stream_id=self.stream_id, descriptor=descriptor, offset=offset, count=count
+                )
+            )
+
+    async def _send_path(self, path: str) -> None:
+        """Send a whole file; as long as it is now, whatever is appended meanwhile."""
+        file = await trio.to_thread.run_sync(_open, path)
+        try:
+            await self._send_range(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        finally:
+            file.close()
+
+
+def _open(path: str) -> io.FileIO:
+    return io.FileIO(path, "r")
 
 
 class Protocol(H11Protocol):
@@ -312,7 +332,7 @@ class Protocol(H11Protocol):
         elif isinstance(event, Flush):
             await self._send_with_head(b"")
         elif isinstance(event, FileRange):
-            await self._send_range(event)
+            await self._send_file_range(event)
         elif isinstance(event, StreamClosed):
             await self._maybe_recycle()
 
@@ -331,7 +351,7 @@ class Protocol(H11Protocol):
         if data:
             await self.send(RawData(data=data))
 
-    async def _send_range(self, event: FileRange) -> None:
+    async def _send_file_range(self, event: FileRange) -> None:
         assert isinstance(self.connection, h11.Connection)
         sized: Any = _Sized(event.count)
         pieces = self.connection.send_with_data_passthrough(h11.Data(data=sized)) or []

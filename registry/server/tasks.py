@@ -16,6 +16,7 @@ from registry.server.handover import HandedBody
 
 BODY_KEY = "trireme.body"
 ZERO_COPY = "http.response.zerocopysend"
+PATH_SEND = "http.response.pathsend"
 
 
 class AppTasks(TaskGroup):
@@ -47,7 +48,7 @@ class AppTasks(TaskGroup):
         if self.body is not None:
             fields[BODY_KEY], self.body = self.body, None
         if self.zero_copy:
-            fields["extensions"][ZERO_COPY] = {}
+            fields["extensions"].update({ZERO_COPY: {}, PATH_SEND: {}})
 
         async def run() -> None:
             try:
