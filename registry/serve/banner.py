@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from dataclasses import dataclass
 
 from registry.config import Configuration, parse_address
 
-GIB = 1024**3
+MIB, GIB = 1024**2, 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def render(config: Configuration, started: Started) -> str:
         ("storage", _storage(config, started)),
         ("listening", f"{url(config, started.port)} ({_protocol(config)})"),
         ("reachable by", _reach(config)),
-        ("push with", f"docker push {_push_host(config, started.port)}/<name>:<tag>"),
+        _how_to(config, started.port),
     ]
     if started.debug_port:
         debug = config.http.debug
@@ -58,14 +59,18 @@ def render(config: Configuration, started: Started) -> str:
 
 def _storage(config: Configuration, started: Started) -> str:
     free = started.free_bytes
-    room = f", {free / GIB:.1f} GiB free" if free is not None else ""
+    room = "" if free is None else f", {free / GIB:.1f} GiB free"
+    if free is not None and free < GIB:
+        room = f", {free // MIB} MiB free"
     read_only = ", read-only" if config.storage.maintenance.readonly.enabled else ""
     return f"{config.storage.driver} at {started.location}{room}{read_only}"
 
 
 def _protocol(config: Configuration) -> str:
-    tls = f"TLS from {config.http.tls.minimum[3:]}, " if config.http.tls.certificate else ""
-    return f"{tls}HTTP/1.1 and HTTP/2" if config.http.http2_enabled else f"{tls}HTTP/1.1 only"
+    if not config.http.tls.certificate:
+        return "HTTP/1.1 only"  # HTTP/2 is agreed on within TLS
+    protocols = "HTTP/1.1 and HTTP/2" if config.http.http2_enabled else "HTTP/1.1 only"
+    return f"TLS from {config.http.tls.minimum[3:]}, {protocols}"
 
 
 def url(config: Configuration, port: int) -> str:
@@ -96,6 +101,15 @@ def _reach(config: Configuration) -> str:
         hint = "; REGISTRY_HTTP_ADDR=:5000 opens it to others"
         return f"{where}, {who}{hint if config.http.net == 'tcp' else ''}"
     return f"every machine that reaches this one, {who}"
+
+
+def _how_to(config: Configuration, port: int) -> tuple[str, str]:
+    """Return the row with a command to begin with; no client pushes through a Unix socket."""
+    if config.http.net == "unix":
+        address = shlex.quote(config.http.addr)
+        scheme = "https" if config.http.tls.certificate else "http"
+        return "ask with", f"curl --unix-socket {address} {scheme}://localhost/v2/"
+    return "push with", f"docker push {_push_host(config, port)}/<name>:<tag>"
 
 
 def _push_host(config: Configuration, port: int) -> str:

@@ -43,6 +43,7 @@ def run(loaded: Loaded, environ: Mapping[str, str], out: TextIO | None = None) -
     Raises:
         StartError: something that the configuration names cannot be used.
     """
+    _fill_standard_streams()
     # From here on a signal waits for whoever will obey it, so that a start is never cut in two.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     config = loaded.configuration
@@ -58,6 +59,22 @@ def run(loaded: Loaded, environ: Mapping[str, str], out: TextIO | None = None) -
             _run(process)
         return 0
     return _supervise(loaded, workers, sockets, secret=secret, notes=notes, out=out)
+
+
+def _fill_standard_streams() -> None:
+    """Put the null device in place of standard streams that were closed before the start.
+
+    The next file or socket would else get such a stream's number, and whatever is printed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the end
 
 
 def available_cores() -> int:

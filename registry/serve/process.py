@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import random
 import signal
 import sys
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TextIO, cast
@@ -243,6 +244,21 @@ class Process:
             word = ONLY if driver.properties.process_local else READY
             os.write(self._worker.place.ready, word)
 
+    def _say(self, text: str) -> None:
+        """Write the banner, for whoever may read it: a stream that takes none stops no start.
+
+        It goes to the descriptor, where there is one: what a stream could not write it would try
+        again at the end, and fail the whole process then.
+        """
+        with suppress(OSError, ValueError):
+            try:
+                self._out.flush()
+                descriptor = self._out.fileno()
+            except io.UnsupportedOperation:
+                self._out.write(text)
+            else:
+                os.write(descriptor, text.encode("utf-8", "backslashreplace"))
+
     async def _print_banner(self, driver: Driver) -> None:
         try:
             free = await driver.free_bytes()
@@ -259,8 +275,7 @@ class Process:
             debug_port=self._sockets.debug.port if self._sockets.debug else 0,
             workers=1 if driver.properties.process_local else self._workers,
         )
-        self._out.write(banner.render(self._config, started))
-        self._out.flush()
+        self._say(banner.render(self._config, started))
         config = self._config
         if not banner.is_loopback_only(config):
             if config.auth.type in (None, "none"):
