@@ -36,7 +36,7 @@ def test_banner_says_what_runs_and_who_may_reach_it(tmp_path: Path) -> None:
     with trireme(tmp_path) as server:
         httpx2.get(f"{server.url}/v2/")
         text = server.log.read_text()
-    assert re.search(r"^Trireme \d+\.\d+\.\d+, SHA-256 by native$", text, re.MULTILINE)
+    assert re.search(r"^Trireme \d+\.\d+\.\d+, SHA-256 by native(, \d+ workers)?$", text, re.MULTILINE)
     assert "built-in defaults and 3 environment variables" in text
     assert re.search(
         rf"storage +filesystem at {re.escape(str(server.root))}, [\d.]+ GiB free", text
@@ -50,6 +50,7 @@ def test_banner_says_what_runs_and_who_may_reach_it(tmp_path: Path) -> None:
 def test_an_open_registry_that_others_reach_is_warned_of(tmp_path: Path) -> None:
     port = free_port()
     with trireme(tmp_path, environ={"REGISTRY_HTTP_ADDR": f":{port}"}, port=port) as server:
+        httpx2.get(f"{server.url}/v2/")
         text = server.log.read_text()
     assert "every machine that reaches this one, anyone there, without a password" in text
     assert "may push and pull; set auth.htpasswd" in text
@@ -157,7 +158,7 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
         ({"REGISTRY_HTTP_TLS_CERTIFICATE": "/none.pem", "REGISTRY_HTTP_TLS_KEY": "/none.key"},
          "http.tls.certificate: cannot read '/none.pem': No such file or directory"),
         ({"REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_REALM": "x",
-          "REGISTRY_AUTH_HTPASSWD_PATH": "/nowhere/at/all"}, "auth.htpasswd.path"),
+          "REGISTRY_AUTH_HTPASSWD_PATH": "/dev/null/htpasswd"}, "auth.htpasswd.path"),
         ({"REGISTRY_AUTH": "token"}, "auth.token"),
         ({"REGISTRY_PROXY_REMOTEURL": "https://example.com"}, "proxy"),
         ({"REGISTRY_STORAGE": "s3"}, "storage"),
@@ -249,7 +250,8 @@ def test_a_failed_check_takes_the_main_port_down_and_back(tmp_path: Path) -> Non
         "http": {"addr": "set by a variable", "debug": {"addr": "set by a variable"}},
         "health": {"file": [{"file": str(flag), "interval": "100ms"}]},
     }
-    with trireme(tmp_path, config=config) as server:
+    one = {"REGISTRY_TRIREME_WORKERS": "1"}  # each worker looks for itself
+    with trireme(tmp_path, config=config, environ=one) as server:
         assert httpx2.get(f"{server.url}/readyz").status_code == 200
         flag.write_text("")
         answer = wait_for_status(f"{server.url}/v2/", 503)
