@@ -41,20 +41,23 @@ def parse_range(header: str | None, total_bytes: int) -> list[ByteRange] | None:
     """Return the ranges a Range header asks of content of `total_bytes`, None for the whole.
 
     Ends past the content are cut. A header on empty content is ignored, as some clients send one
-    with every request; so are more than `MAX_RANGES` ranges, or ranges that together are longer
-    than the content. Empty elements of the list are passed over, as in every HTTP list.
+    with every request; so are units other than bytes (which Go answers with 416), more than
+    `MAX_RANGES` ranges, and ranges that together are longer than the content. Empty elements of the
+    list are passed over, as in every HTTP list.
 
     Raises:
-        RangeUnsatisfiable: the unit is not bytes, the syntax is wrong, an end lies before its
-            start, or no range has a byte of the content.
+        RangeUnsatisfiable: the syntax is wrong, an end lies before its start, or no range has a
+            byte of the content.
 
     Source: RFC 9110 section 14.
     """
     if header is None or total_bytes == 0:
         return None
     unit, separator, specs = header.partition("=")
-    if not separator or unit.strip().lower() != "bytes":
+    if not separator or not unit.strip():
         raise RangeUnsatisfiable(header)
+    if unit.strip().lower() != "bytes":
+        return None
     wanted = specs.split(",")
     if len(wanted) > MAX_RANGES:
         return None

@@ -166,11 +166,18 @@ BLOB_ROWS = [
             "bytes=a-b",
             "bytes=-",
             "bytes=1",
-            "octets=0-1",
             "bytes 0-1",
             "bytes=" + "9" * 40 + "-",
         )
     ],
+    Row(
+        "a range of another unit is ignored",
+        f"GET {BLOB}",
+        200,
+        {"Content-Range": ABSENT, "Content-Length": "2048"},
+        headers={"Range": "octets=0-1"},
+        body="{blob}",
+    ),
     Row(
         "several ranges",
         f"GET {BLOB}",

@@ -84,7 +84,6 @@ def test_any_text_gives_ranges_inside_the_content_or_is_unsatisfiable(
         "bytes=1 -2",
         "bytes=0x1-2",
         "bytes=\u0661-\u0662",
-        "octets=0-1",
         "=0-1",
         "bytes=-0",
         "bytes=9-",
@@ -94,6 +93,11 @@ def test_any_text_gives_ranges_inside_the_content_or_is_unsatisfiable(
 def test_what_is_unsatisfiable(header: str) -> None:
     with pytest.raises(RangeUnsatisfiable):
         parse_range(header, 9)
+
+
+@pytest.mark.parametrize("header", ["octets=0-1", "Items=1", "x="])
+def test_another_unit_than_bytes_is_ignored(header: str) -> None:
+    assert parse_range(header, 9) is None
 
 
 @pytest.mark.parametrize("header", [None, "bytes=0-1", "nonsense"])
