@@ -59,7 +59,7 @@ class ControlSockets:
             os.unlink(self._path(self.directory, slot))
         os.rmdir(self.directory)
 
-    async def answer(
+    async def answer(  # noqa: ASYNC128  # `_Dropped` passes it on
         self,
         slot: int,
         answers: Answers,
