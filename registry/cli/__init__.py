@@ -38,6 +38,13 @@ _SUBCOMMANDS = {
 }
 
 
+_LATER = {
+    "garbage-collect": "nothing was collected",
+    "purge-uploads": "the server itself removes old uploads (storage.maintenance.uploadpurging)",
+}
+"""Commands of distribution that scripts may call, and what to say of each."""
+
+
 class _LazyGroup(click.Group):
     """Knows the subcommands by name and imports the one that is used."""
 
@@ -47,6 +54,9 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = _SUBCOMMANDS.get(cmd_name)
         if entry is None:
+            if cmd_name in _LATER:
+                said = f"{cmd_name} is not served yet: {_LATER[cmd_name]}."
+                raise click.ClickException(said)
             return None
         command = getattr(importlib.import_module(entry.module), entry.attribute)
         assert isinstance(command, click.Command)

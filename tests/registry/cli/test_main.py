@@ -60,6 +60,20 @@ def test_a_wrong_command_line_is_one_sentence_and_status_2(
     assert said.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["garbage-collect", "purge-uploads"])
+@pytest.mark.parametrize("arguments", [[], ["-m", "--dry-run", "config.yml"]])
+def test_a_command_of_distribution_that_is_not_served_says_so(
+    name: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, *arguments]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"registry: {name} is not served yet: ")
+    assert said.err.count("\n") == 1
+    assert main(["help"]) == 0
+    assert name not in capsys.readouterr().out
+
+
 def test_version_tells_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
