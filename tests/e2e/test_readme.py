@@ -66,6 +66,16 @@ TABLE: dict[str, Serve | Run | Left] = {
     ),
     "curl http://localhost:5000/v2/_catalog": Run('{"repositories":["alpine"]}'),
     "curl http://localhost:5000/v2/alpine/tags/list": Run('{"name":"alpine","tags":["3.20"]}'),
+    ".venv/bin/registry demo http://localhost:5000": Run("localhost"),
+    ".venv/bin/registry health http://localhost:5000": Run(),
+    "curl http://localhost:5000/readyz": Run("ok"),
+    "docker build -f Containerfile -t trireme .": Left(
+        "there is no engine; tests/container builds the image"
+    ),
+    "docker run --detach --publish 5000:5000 --volume trireme:/var/lib/registry trireme": Left(
+        "there is no engine; tests/container runs what the image holds"
+    ),
+    "docker compose up --detach": Left("there is no engine; tests/container reads the file"),
     "scripts/serve config.yml": Serve(),
     "REGISTRY_HTTP_ADDR=:5000 REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/srv/registry "
     "scripts/serve": Serve(),
