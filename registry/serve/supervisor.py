@@ -26,6 +26,7 @@ STOP_GRACE_S = 10.0  # beyond the drain time, before a worker is killed
 CALM_DEATHS = 5  # replacements at once within `CALM_S`; then with a growing pause
 CALM_S = 60.0
 MAX_PAUSE_S = 30.0
+FORK_PAUSE_S = 1.0  # between attempts to start a worker on a host that has no room for one
 WAKE_S = 1.0
 READY_POLL_S = 0.05  # how late a signal during the start may be noticed
 
@@ -113,8 +114,9 @@ class Supervisor:
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1
         if told == ONLY:
             self.count = 1
-        for slot in range(1, self.count if self._stopping_at is None else 1):
-            self._fork(slot, lifeline, mask, None, first=False)
+        if self._stopping_at is None:
+            self._due = dict.fromkeys(range(1, self.count), 0.0)
+            self._replace(lifeline, mask)
         return None
 
     def _wait_ready(self, reader: int) -> bytes:
@@ -137,7 +139,12 @@ class Supervisor:
         null = None
         if ready is None:
             null = ready = os.open(os.devnull, os.O_WRONLY)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            if null is not None:
+                os.close(null)
+            raise
         if pid == 0:
             os.close(self._held)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the parent's
@@ -163,7 +170,8 @@ class Supervisor:
 
     def _loop(self, lifeline: int, mask: set[int | signal.Signals]) -> None:
         while self._children or (self._due and self._stopping_at is None):
-            info = signal.sigtimedwait(_WATCHED, WAKE_S if self._due else 60.0)
+            waiting = self._due or self._stopping_at is not None
+            info = signal.sigtimedwait(_WATCHED, WAKE_S if waiting else 60.0)
             if info is not None and info.si_signo != signal.SIGCHLD:
                 self._pass_on(signal.Signals(info.si_signo))
             self._reap()
@@ -217,6 +225,12 @@ class Supervisor:
     def _replace(self, lifeline: int, mask: set[int | signal.Signals]) -> None:
         now = time.monotonic()
         for slot, due in list(self._due.items()):
-            if now >= due:
-                del self._due[slot]
+            if now < due:
+                continue
+            try:
                 self._fork(slot, lifeline, mask, None, first=False)
+            except OSError as exc:  # the host is out of processes or memory for the moment
+                log.error("cannot start worker %d: %s", slot, exc.strerror)
+                self._due[slot] = now + FORK_PAUSE_S
+            else:
+                del self._due[slot]
