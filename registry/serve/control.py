@@ -1,7 +1,8 @@
 """What workers ask each other: metrics and health, over a Unix socket per worker.
 
-A request is one line, ``metrics`` or ``health``; the answer is everything until the end. The
-sockets lie in a directory that only this user can enter; a worker's replacement inherits its own.
+A request is one line, ``metrics`` or ``health``; the answer is a line with its length, and so many
+bytes: of a sibling that dies meanwhile nothing is taken for the whole. The sockets lie in a
+directory that only this user can enter; a worker's replacement inherits its own.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ class ControlSockets:
                 answer += piece
                 if len(answer) > MAX_ANSWER_BYTES:
                     break
-            return bytes(answer)
+        length, _, text = bytes(answer).partition(b"\n")
+        if length != b"%d" % len(text):
+            raise trio.BrokenResourceError("the answer is not whole")
+        return text
 
 
 class _Dropped:
@@ -115,7 +119,8 @@ async def _answer_one(answers: Answers, stream: trio.SocketStream) -> None:
             with suppress(OSError, trio.BrokenResourceError):  # the sibling did not wait
                 question = (await stream.receive_some(64)).decode("ascii", "replace").strip()
                 if question in answers:
-                    await stream.send_all(await answers[question]())
+                    text = await answers[question]()
+                    await stream.send_all(b"%d\n%b" % (len(text), text))
 
 
 def merge_health(documents: list[bytes]) -> tuple[int, bytes]:

@@ -85,7 +85,7 @@ def available_cores() -> int:
             quota, period = file.read().split()
     except (OSError, ValueError):
         return cores
-    if quota.isdigit() and period.isdigit():
+    if quota.isdigit() and period.isdigit() and int(period):
         return max(1, min(cores, ceil(int(quota) / int(period))))
     return cores
 
