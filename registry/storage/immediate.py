@@ -73,7 +73,7 @@ class ImmediateDriver:
         self._inner = inner
         self._clock = clock
         self._blocks = blocks
-        self._read_blocks = 0
+        self._read_blocks = blocks()
         self._resting_until = float("-inf")
 
     @property
