@@ -43,6 +43,7 @@ class TestStart:
             assert time.monotonic() - begun < 1
 
     def test_the_banner_tells_a_newcomer_what_runs(self, server: Server) -> None:
+        wait_until(lambda: "push with" in server.log.read_text(), 10.0)
         lines = server.log.read_text().splitlines()
         head = next(number for number, line in enumerate(lines) if line.startswith("Trireme "))
         assert lines[head].startswith(f"Trireme {registry.__version__}, ")

@@ -9,12 +9,14 @@ from tests.kit.clients import Clients
 from tests.kit.http import Client
 from tests.kit.servers import trireme
 from tests.kit.users import USER, htpasswd_variables, make_htpasswd
+from tests.kit.waiting import wait_until
 
 
 def test_the_password_in_the_log_opens_a_file_that_was_missing(tmp_path: Path) -> None:
     environ = htpasswd_variables(tmp_path / "created")
     with trireme(tmp_path / "server", environ=environ) as server:
         pattern = r"log in as user docker with password ([A-Za-z0-9_-]+)"
+        wait_until(lambda: bool(re.search(pattern, server.log.read_text())), 10.0)
         (password,) = re.findall(pattern, server.log.read_text())
         clients = Clients(tmp_path / "clients", server)
         clients.docker("login", "-u", "docker", "--password-stdin", server.host, text=password)
