@@ -21,7 +21,8 @@ GROWTH_BYTES = 48 * MIB  # thread stacks, allocator slack; a buffered body would
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    environ = {"REGISTRY_LOG_LEVEL": "warn"}
+    # One process, so that its memory is the one that is looked at.
+    environ = {"REGISTRY_LOG_LEVEL": "warn", "REGISTRY_TRIREME_WORKERS": "1"}
     with trireme(tmp_path_factory.mktemp("memory"), environ=environ) as running:
         warm = httpx2.post(
             f"{running.url}/v2/a/blobs/uploads/",
