@@ -36,7 +36,9 @@ def test_banner_says_what_runs_and_who_may_reach_it(tmp_path: Path) -> None:
     with trireme(tmp_path) as server:
         httpx2.get(f"{server.url}/v2/")
         text = server.log.read_text()
-    assert re.search(r"^Trireme \d+\.\d+\.\d+, SHA-256 by native(, \d+ workers)?$", text, re.MULTILINE)
+    assert re.search(
+        r"^Trireme \d+\.\d+\.\d+, SHA-256 by native(, \d+ workers)?$", text, re.MULTILINE
+    )
     assert "built-in defaults and 3 environment variables" in text
     assert re.search(
         rf"storage +filesystem at {re.escape(str(server.root))}, [\d.]+ GiB free", text
