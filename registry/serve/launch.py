@@ -45,7 +45,14 @@ def run(loaded: Loaded, environ: Mapping[str, str], out: TextIO | None = None) -
     """
     _fill_standard_streams()
     # From here on a signal waits for whoever will obey it, so that a start is never cut in two.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        return _serve(loaded, environ, out)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(loaded: Loaded, environ: Mapping[str, str], out: TextIO | None) -> int:
     config = loaded.configuration
     workers = config.trireme.workers or available_cores()
     if config.storage.driver == "inmemory":

@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -291,6 +292,8 @@ def talk(arguments: list[str], *answers: bytes) -> tuple[int, bytes]:
     """Run the command on a terminal and type an answer at each prompt."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())  # whatever this process holds back
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execv(OURS[0], [*OURS, *arguments])
     shown = b""
     waiting = list(answers)
