@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 from pathlib import Path
 
 import pytest
 
-from registry.serve import launch
+from registry.config import load
+from registry.serve import StartError, launch, run
 from registry.serve.control import merge_health
 from registry.serve.shared import WorkerSlot, WorkerTable
 from registry.server.engine import NoSiblings
@@ -140,3 +143,15 @@ class TestHealth:
 
     def test_what_fails_anywhere_fails(self) -> None:
         assert merge_health([b"{}", b'{"b":"x"}', b'{"a":"y"}']) == (503, b'{"a":"y","b":"x"}')
+
+
+def test_a_start_that_fails_gives_back_the_signals_it_held() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        loaded = load(None, {"REGISTRY_HTTP_ADDR": address})
+        with pytest.raises(StartError, match="cannot listen"):
+            run(loaded, {})
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == before
