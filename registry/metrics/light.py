@@ -7,6 +7,7 @@ exposition stays the library's.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
@@ -66,7 +67,7 @@ class Distribution:
 Child = TypeVar("Child")
 
 
-class Family(Generic[Child]):
+class Family(ABC, Generic[Child]):
     """A metric with its children by label values; base of the three kinds."""
 
     def __init__(
@@ -78,9 +79,9 @@ class Family(Generic[Child]):
         self.children: dict[tuple[str, ...], Child] = {}
         registry.register(self)
 
+    @abstractmethod
     def make(self) -> Child:
         """Return a new child."""
-        raise NotImplementedError
 
     def labels(self, *values: str) -> Child:
         """Return the child of these label values; keep it where it is used often."""
@@ -93,9 +94,9 @@ class Family(Generic[Child]):
         """Return what the registry checks names with."""
         return self.collect()
 
+    @abstractmethod
     def collect(self) -> Iterable[Metric]:
         """Return the family as the library exposes it."""
-        raise NotImplementedError
 
 
 class CounterFamily(Family[Number]):

@@ -13,6 +13,7 @@ import pytest
 from drivers import errors, filesystem
 from drivers.filesystem import FilesystemDriver, disk
 from tests.drivers.suite_uploads import append
+from tests.kit.tools import require_tool
 
 PATH = "/uploads/1/data"
 
@@ -271,11 +272,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
     mount = tmp_path / "small"
     mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mount)]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
+    program = require_tool("mount", "mount")
+    command = [program, "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mount)]
+    done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"mounting needs a privilege: {done.stderr.decode().strip()}")
     try:
